@@ -9,7 +9,8 @@ short_description: Save images from the store or an engine to an archive
 version_added: 1.0.0
 description:
   - Writes images from the store to one file or folder that Docker, Podman, containerd, skopeo and M(longshore.images.image_load) can read.
-  - Most tasks set O(name) and O(path), and some also O(format), O(compression), O(platform) or O(engine). The other options are mainly for engines, files and the store.
+  - Most tasks set O(name) and O(path), and some also O(format), O(compression), O(platform) or O(engine). The other options are mainly for
+    engines, files and the store.
   - The same images always give the same bytes. A file that already has exactly this content stays unchanged.
   - The file is replaced atomically, even if the run is killed or the disk is full.
   - With O(engine) the images of Docker, Podman or containerd are saved, in the same formats. The module reads them twice, once to learn their content and

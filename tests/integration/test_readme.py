@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""README.md is correct: its commands run, its playbooks are valid, its tables are complete, and its links work."""
+"""README.md and the guides for beginners are correct: their commands run, their playbooks are valid, their tables are complete, and all links work."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import subprocess
 import sys
 import typing as t
@@ -27,6 +28,9 @@ from tests.support.registry import Registry, needed
 from tests.unit.test_documentation import MODULES, arguments, own_roles, own_tasks, role_options, validator
 
 TEXT = (ROOT / "README.md").read_text()
+# Their commands run one after the other: README.md and install.md build the tarball and install it.
+PAGES = {name: (ROOT / name).read_text() for name in ("README.md", "docs/install.md", "docs/store.md")}
+PLAYS = (ROOT / "docs" / "plays.md").read_text()
 PLAYBOOK = yaml.safe_load((ROOT / "playbooks" / "quickstart.yml").read_text())[0]
 # The folder that the quickstart leaves, which the commands of other tools read.
 PULLED = f"127.0.0.1:{PLAYBOOK['vars']['registry_port']}/quickstart/busybox:1"
@@ -41,10 +45,13 @@ class Fence:
     content: str
 
 
-FENCES = [
-    Fence(language, before, content) for before, language, content in re.findall(r"^([^\n]*)\n\n```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-]
-SHELL = [fence for fence in FENCES if fence.language == "sh"]
+def fences(text: str) -> list[Fence]:
+    found = re.findall(r"^([^\n]*)\n\n```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [Fence(language, before, content) for before, language, content in found]
+
+
+FENCES = fences(TEXT)
+SHELL = [fence for page in PAGES.values() for fence in fences(page) if fence.language == "sh"]
 YAML = [yaml.safe_load(fence.content) for fence in FENCES if fence.language == "yaml"]
 
 
@@ -55,43 +62,50 @@ def section(title: str) -> str:
 
 
 def first_column(text: str) -> list[str]:
-    """Return the code words in the first cell of each row of a table."""
-    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    """Return the code words in the first cell of each row of a table, with or without a link."""
+    rows = re.findall(r"^\| (\[?`.*?) \|", text, re.MULTILINE)
     return [word for row in rows for word in re.findall(r"`([^`]+)`", row)]
 
 
 def test_every_fence_is_found() -> None:
     assert len(FENCES) == TEXT.count("\n```") / 2
-    assert {fence.language for fence in FENCES} == {"sh", "text", "yaml"}
+    assert {fence.language for fence in FENCES} == {"sh", "yaml"}
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len(TEXT.splitlines()) <= 160
 
 
 def test_the_commands_of_dev_exist() -> None:
     known = re.findall(r"^  (\w+)\)$", (ROOT / "dev").read_text(), re.MULTILINE)
-    commands = re.findall(r"\./dev (\w+)", TEXT)
+    commands = re.findall(r"\./dev (\w+)", TEXT + (ROOT / "CONTRIBUTING.md").read_text())
     assert set(commands) == set(known)
     assert SHELL[0].content == "./dev quickstart\n./dev test\n"
 
 
 def test_the_commands_run(tmp_path: Path) -> None:
-    """Run the commands in order and unchanged, in a copy of the checkout where README.md says so, and otherwise in an empty folder.
+    """Run the commands in order and unchanged, in a copy of the checkout where the pages say so, and otherwise in an empty folder.
 
     The commands of ./dev are not run: they run tests and the quickstart. Playbooks are only parsed. HOME is a folder of the test, and so is
     the storage of podman and buildah.
     """
     needed("ansible-galaxy", "ansible-playbook", "buildah", "git", "oras", "podman", "skopeo", "umoci")
-    home, checkout, elsewhere = tmp_path / "home", tmp_path / "checkout", tmp_path / "elsewhere"
-    for folder in (home, checkout, elsewhere):
+    home, checkout, received, elsewhere = (tmp_path / name for name in ("home", "checkout", "received", "elsewhere"))
+    for folder in (home, checkout, received, elsewhere):
         folder.mkdir()
     copy_checkout(checkout)
     make_image("readme").put(Store(str(home / ".local/share/longshore/quickstart/pulled")), PULLED)
     (home / "storage.conf").write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{home}/containers"\nrunroot = "{home}/run"\n')
     env = environment(HOME=str(home), LC_ALL="C.UTF-8", CONTAINERS_STORAGE_CONF=str(home / "storage.conf"))
     env = {name: value for name, value in env.items() if not name.startswith("ANSIBLE_") and name != "PYTHONPATH"}
+    folders = {"In the checkout:": checkout, "In the folder of the tarball:": received}
     for fence in SHELL[1:]:
+        for tarball in checkout.glob("*.tar.gz"):
+            shutil.copy(tarball, received)
         commands = re.sub(r"^(ansible-playbook .*)$", r"\1 --syntax-check", fence.content, flags=re.MULTILINE)
         result = subprocess.run(
             ["sh", "-eux", "-c", commands],
-            cwd=checkout if fence.before == "In the checkout:" else elsewhere,
+            cwd=folders.get(fence.before, elsewhere),
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -121,7 +135,7 @@ def test_the_playbook_for_check_mode_works_on_a_fresh_host_and_checks_every_task
     (tmp_path / "site").mkdir()
     (tmp_path / "site/app.conf").write_text("site = yes\n")
     base = anonymous.put(make_image("readme-check"), "readme-check/app", "3")
-    fence = next(fence for fence in FENCES if "ansible_check_mode" in fence.content)
+    fence = next(fence for fence in fences(PLAYS) if "ansible_check_mode" in fence.content)
     example = fence.content.replace("registry.example.com/team/app:3", base).replace("/srv/build/site/", f"{tmp_path}/site/")
     (play,) = yaml.safe_load(example)
     play["module_defaults"] = {"group/longshore.images.images": {"store": f"{tmp_path}/store"}}
@@ -146,7 +160,10 @@ def test_every_module_is_listed_and_no_other() -> None:
 
 def test_every_cause_of_a_failure_is_listed_and_no_other() -> None:
     causes = {kind.cause for kind in error_classes()}
-    assert set(first_column(section("Errors"))[1:]) == causes - {errors.LongshoreError.cause} | {"internal_error", "unsupported_python"}
+    assert set(first_column((ROOT / "docs" / "errors.md").read_text())[1:]) == causes - {errors.LongshoreError.cause} | {
+        "internal_error",
+        "unsupported_python",
+    }
 
 
 def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
@@ -155,17 +172,24 @@ def test_the_variables_of_the_quickstart_are_those_of_its_comments() -> None:
     assert sorted(first_column(page)) == sorted(comments)
     assert PLAYBOOK["tasks"][0]["vars"]["misspelt__known"] == [name for name in comments if name.startswith("quickstart_")]
     assert f"port ({PLAYBOOK['vars']['registry_port']})" in page
-    assert f"IMAGE={PULLED}\n" in section("The store")
+    assert f"IMAGE={PULLED}\n" in PAGES["docs/store.md"]
 
 
-def test_the_links_work() -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        page, _hash, heading = target.partition("#")
-        path = ROOT / (page or "README.md")
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.stem)
+def test_the_links_work(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        name, _hash, heading = target.partition("#")
+        path = page.parent / name if name else page
         assert target.startswith("https://") or (path.exists() and (not heading or heading in headings(path))), target
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda page: page.stem)
+def test_no_page_installs_a_collection_that_is_not_published(page: Path) -> None:
+    commands = [line for fence in re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL) for line in fence.splitlines()]
+    assert not [line for line in commands if re.search(r"collection (install|download) \S*longshore\.images|- name: longshore\.images$", line)]
 
 
 def headings(page: Path) -> set[str]:
     """Return the anchors of the headings of a page."""
     lines = page.read_text().splitlines()
-    return {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines if line.startswith("#")}
+    return {re.sub(r"[^a-z0-9_ -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in lines if line.startswith("#")}

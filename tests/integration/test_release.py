@@ -76,11 +76,12 @@ def test_a_release_is_built_checked_and_described(checkout: Path) -> None:
     assert not [name for name in names if any(word in name for word in words) or Path(name).name.startswith(".")]
     assert {str(path.relative_to(ROOT)) for path in (ROOT / "plugins").rglob("*.py")} <= set(names)
     assert yaml.safe_load((checkout / "galaxy.yml").read_text())["version"] == "1.0.1"
-    assert "longshore-images-1.0.1.tar.gz" in (checkout / "README.md").read_text()
+    pages = set(git(checkout, "grep", "--name-only", r"longshore-images-1\.0\.", "--", "README.md", "docs").split())
+    assert pages == set(git(checkout, "grep", "--name-only", r"longshore-images-1\.0\.1\.tar\.gz", "--", "README.md", "docs").split())
     assert "v1\\.0\\.1" in (checkout / "CHANGELOG.md").read_text()
     changed = {line[3:] for line in git(checkout, "status", "--porcelain").splitlines()}
     fragments = {f"changelogs/fragments/{path.name}" for path in (ROOT / "changelogs" / "fragments").glob("*.yml")}
-    assert changed == {"CHANGELOG.md", "README.md", "changelogs/changelog.yaml", "galaxy.yml"} | fragments
+    assert changed == {"CHANGELOG.md", *pages, "changelogs/changelog.yaml", "galaxy.yml"} | fragments
 
 
 @pytest.mark.parametrize("version", ["", "1", "1.2", "1.2.3.4", "v1.2.3", "1.02.3", "1.2.3-rc1", "1.2.x", "\u0661.2.3", "1.2.3\n"])

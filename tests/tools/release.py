@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MAXIMUM_SIZE = 700_000
 LEFT_OUT = ("tests", "extensions/molecule", "benchmarks", "changelogs/fragments", ".")
 # The files that a release changes.
-CHANGED = ("galaxy.yml", "README.md", "changelogs", "CHANGELOG.md")
+# The pages with commands that name the tarball.
+PAGES = ("README.md", "docs/install.md", "docs/ci.md", "docs/automation_platform.md")
+CHANGED = ("galaxy.yml", *PAGES, "changelogs", "CHANGELOG.md")
 
 
 class Refused(Exception):
@@ -70,10 +72,10 @@ def check_tree() -> None:
 
 
 def set_version(version: str) -> None:
-    """Write VERSION into galaxy.yml, and into the commands of README.md that name the tarball."""
+    """Write VERSION into galaxy.yml, and into the pages that name the tarball."""
     for name, pattern, replacement in (
         ("galaxy.yml", r"(?m)^version: .*$", f"version: {version}"),
-        ("README.md", r"longshore-images-[0-9.]+\.tar\.gz", f"longshore-images-{version}.tar.gz"),
+        *((page, r"longshore-images-[0-9.]+\.tar\.gz", f"longshore-images-{version}.tar.gz") for page in PAGES),
     ):
         path = ROOT / name
         path.write_text(re.sub(pattern, replacement, path.read_text()))

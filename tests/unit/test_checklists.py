@@ -82,7 +82,7 @@ def test_every_file_names_its_licence() -> None:
     assert [name for name in missing if name not in exempt and not name.startswith(("tests/", ".github/", "changelogs/"))] == []
 
 
-@pytest.mark.parametrize("title", ["Install", "Modules", "Roles", "Guides", "First playbooks"])
+@pytest.mark.parametrize("title", ["Install", "Modules", "Roles", "Guides", "Try it"])
 def test_the_readme_has_the_required_sections(title: str) -> None:
     assert f"\n## {title}\n" in (ROOT / "README.md").read_text()
 
