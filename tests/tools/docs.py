@@ -5,16 +5,20 @@
 
 The pages are README.md, the guides, the READMEs of the roles, and what antsibull-docs makes of the documentation of modules and plugins. Any warning is an
 error. An example of a report, made from invented results, is a page too.
+
+A second run makes only the pages whose text changed. It starts anew if the tools, this file or the list of pages changed, or if the last run failed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -26,12 +30,17 @@ from tests.support.answers import answer, lock, row
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / ".cache" / "docs"
-SOURCE, HTML = SITE / "source", SITE / "html"
+SOURCE, GENERATED, HTML = SITE / "source", SITE / "generated", SITE / "html"
 ONLINE = "https://github.com/longshore/images/blob/main"
 REPORT = "report-example.html"
+# The digests of what the last successful run was made from.
+MADE_BY, MADE_FROM = SITE / "made-by", SITE / "made-from"
 
 GROUPS = {
-    "Start": ("README.md", "docs/quickstart.md", "docs/migrating.md", "docs/support.md"),
+    "Start": (
+        "README <README>",
+        *(f"docs/{name}.md" for name in ("quickstart", "install", "plays", "errors", "store", "migrating", "support")),
+    ),
     "Guides": tuple(
         f"docs/{name}.md"
         for name in (
@@ -57,17 +66,23 @@ copyright = "2026 Longshore contributors"
 version = release = {version!r}
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
 exclude_patterns = ["html"]
-html_theme = "alabaster"
-html_theme_options = {{
-    "description": "Container images without a container engine",
-    "fixed_sidebar": True,
-    "page_width": "1200px",
-    "sidebar_width": "260px",
-}}
+html_theme = "furo"
+html_title = "Longshore"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_extra_path = ["extra"]
 html_show_sourcelink = False
 highlight_language = "text"
 myst_heading_anchors = 4
+"""
+
+# Lists of pages on the first page, and wide tables on phones.
+STYLE = """\
+.toctree-wrapper ul { columns: 2 16rem; padding-left: 1.2rem; }
+.toctree-wrapper .caption { margin-bottom: .3rem; }
+article table td code, article table th code { overflow-wrap: anywhere; }
+article table td:first-child { min-width: 9rem; }
+@media (max-width: 46em) { h1 { font-size: 1.8em; overflow-wrap: anywhere; } h2 { font-size: 1.5em; } }
 """
 
 # Pages of antsibull-docs refer to these labels of Ansible's own documentation, which can't be reached without a network.
@@ -106,7 +121,7 @@ _BUILTIN_OPTION = re.compile(r":ansopt:`ansible\.builtin\.([a-z_]+)#([a-z]+):([a
 
 def pages() -> list[str]:
     """Return the Markdown pages of the site. Raises ValueError for a guide that no group lists."""
-    listed = [name for group in GROUPS.values() for name in group]
+    listed = ["README.md" if name == "README <README>" else name for group in GROUPS.values() for name in group]
     forgotten = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} - set(listed)
     if forgotten:
         raise ValueError(f"tests/tools/docs.py lists no group for {', '.join(sorted(forgotten))}")
@@ -121,30 +136,47 @@ def convert(text: str, page: str, known: set[str]) -> str:
         path = os.path.normpath(os.path.join(os.path.dirname(page), target.partition("#")[0]))
         if "://" in target or target.startswith("#") or path in known or path.startswith("docs/images/"):
             return match[0]
+        plugin = re.fullmatch(r"plugins/(module|lookup|filter)s?/(\w+)\.py", path)
+        if plugin:
+            return f"]({os.path.relpath(f'collections/{plugin[2]}_{plugin[1]}.rst', os.path.dirname(page) or '.')})"
         return f"]({ONLINE}/{path})"
 
     return re.sub(r"^```mermaid$", "```text", re.sub(r"\]\(([^)\s]+)\)", link, text), flags=re.MULTILINE)
+
+
+def write(name: str, text: str) -> None:
+    """Write a source of the site. An unchanged one keeps its time, so that Sphinx doesn't read it again."""
+    path = SOURCE / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+def plugins() -> dict[str, list[str]]:
+    """Return the groups of pages that antsibull-docs writes, as entries of a list of pages."""
+    modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]*.py"))
+    return {"Modules": [f"{name} <collections/{name}_module>" for name in modules], "Reference": ["Modules, plugins and roles <collections/index>"]}
 
 
 def write_pages() -> None:
     """Write the pages in the folders that they have in the repository, so that links between them work unchanged."""
     names = pages()
     for name in names:
-        target = SOURCE / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(convert((ROOT / name).read_text(), name, set(names)))
-    shutil.copytree(ROOT / "docs" / "images", SOURCE / "docs" / "images")
-    groups = {**GROUPS, "Roles": [name for name in names if name.startswith("roles/")], "Modules and plugins": ["collections/index.rst"]}
-    lines = [
-        "# Longshore",
-        "",
-        f'The modules are described [one by one](collections/index.rst). An <a href="{REPORT}">example of a report</a> shows invented hosts.',
-    ]
+        write(name, convert((ROOT / name).read_text(), name, set(names)))
+    shutil.copytree(ROOT / "docs" / "images", SOURCE / "docs" / "images", dirs_exist_ok=True)
+    groups = {
+        **GROUPS,
+        "Roles": [f"{Path(name).parent.name} <{name.removesuffix('.md')}>" for name in names if name.startswith("roles/")],
+        **plugins(),
+    }
+    first_screen = (SOURCE / "README.md").read_text().partition("\n## Install\n")[0]
+    lines = [first_screen, "## All pages", "", f'An <a href="{REPORT}">example of a report</a> shows invented hosts.']
     for title, members in groups.items():
         lines += ["", "```{toctree}", f":caption: {title}", ":maxdepth: 1", "", *members, "```"]
-    (SOURCE / "index.md").write_text("\n".join(lines) + "\n")
+    write("index.md", "\n".join(lines) + "\n")
     version = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
-    (SOURCE / "conf.py").write_text(CONFIGURATION.format(version=version))
+    write("conf.py", CONFIGURATION.format(version=version))
+    write("static/site.css", STYLE)
 
 
 def _describe_builtin_plugins() -> Iterator[str]:
@@ -170,17 +202,48 @@ def write_report() -> None:
         "web2": answer(row(app, "older", parts={"base": 40_000_000, "older": 11_000_000})),
         "web3": {"unreachable": True, "msg": "the host doesn't answer"},
     }
-    (SOURCE / "extra").mkdir()
-    (SOURCE / "extra" / REPORT).write_text(render(hosts, "Container images", lock(app, web)))
+    write(f"extra/{REPORT}", render(hosts, "Container images", lock(app, web)))
+
+
+def adapt(text: str) -> str:
+    """Return a page of antsibull-docs for this site: the collection isn't published, and the theme shows the contents of a page beside it."""
+    text = re.sub(r"`longshore\.images collection <https://galaxy[^>]*>`_", ":doc:`longshore.images collection </collections/index>`", text)
+    text = re.sub(
+        r"To install it,? use:? :code:`ansible\\-galaxy collection install longshore\.images`", "To install it, see :doc:`/docs/install`", text
+    )
+    return re.sub(r"^\.\. contents::\n(?:   .*\n)*", "", text, flags=re.MULTILINE)
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """Return one digest of the names and contents of files, and of all files in folders."""
+    found = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file() and file.suffix != ".pyc":
+                content = file.read_bytes()
+                found.update(f"{file.relative_to(ROOT)} {len(content)}\n".encode() + content)
+    return found.hexdigest()
+
+
+def tools() -> str:
+    """Return what all pages depend on: this file, the versions of the tools, and which pages there are."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("ansible-core", "antsibull-docs", "furo", "myst-parser", "sphinx")]
+    listed = sorted(str(path.relative_to(ROOT)) for folder in ("plugins", "roles") for path in (ROOT / folder).glob("*/*") if "__" not in path.name)
+    return "\n".join([digest_of_files([Path(__file__)]), *versions, *pages(), *listed])
 
 
 def build() -> None:
     """Run antsibull-docs and Sphinx. Raises CalledProcessError if one of them fails or warns."""
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"), "NO_COLOR": "1"}
-    command = ["antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(SOURCE / "collections")]
-    (SOURCE / "collections").mkdir()
-    subprocess.run([*command, "longshore.images"], cwd=ROOT, env=environment, check=True)
-    (SOURCE / "ansible.rst").write_text(ANSIBLE + "".join(_describe_builtin_plugins()))
+    command = ["antsibull-docs", "collection", "--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(GENERATED)]
+    described = digest_of_files(ROOT / name for name in ("galaxy.yml", "meta", "plugins", "roles", "docs/docsite", "changelogs"))
+    if not MADE_FROM.exists() or MADE_FROM.read_text() != described:
+        GENERATED.mkdir(exist_ok=True)
+        subprocess.run([*command, "longshore.images"], cwd=ROOT, env=environment, check=True)
+        MADE_FROM.write_text(described)
+    for path in GENERATED.rglob("*.rst"):
+        write(f"collections/{path.relative_to(GENERATED)}", adapt(path.read_text()))
+    write("ansible.rst", ANSIBLE + "".join(_describe_builtin_plugins()))
     subprocess.run(
         [
             sys.executable,
@@ -243,8 +306,11 @@ def broken_links() -> list[str]:
 
 
 def main() -> int:
-    shutil.rmtree(SITE, ignore_errors=True)
-    SOURCE.mkdir(parents=True)
+    made_by = tools()
+    if not MADE_BY.exists() or MADE_BY.read_text() != made_by:
+        shutil.rmtree(SITE, ignore_errors=True)
+    MADE_BY.unlink(missing_ok=True)  # Sphinx repeats no warning about a page that it doesn't read again: only a run without any is continued
+    SOURCE.mkdir(parents=True, exist_ok=True)
     write_pages()
     write_report()
     try:
@@ -256,6 +322,7 @@ def main() -> int:
     for problem in problems:
         print(f"docs: {problem}", file=sys.stderr)
     if not problems:
+        MADE_BY.write_text(made_by)
         print(f"docs: {len(list(HTML.rglob('*.html')))} pages in {HTML.relative_to(ROOT)}; begin with index.html")
     return int(bool(problems))
 
