@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from tests.support import verbs
 from tests.support.archives import index_entry, index_file, layout, pack
 from tests.support.faults import FileEvents, end_of, fail_events, kill_at, leftovers, snapshot, start_child, wrong_blobs
+from tests.support.images import Image
 from tests.support.random_runs import run_machine
 from tests.support.store_model import (
     DIGEST,
@@ -43,6 +45,7 @@ from tests.support.store_model import (
     World,
     read_state,
 )
+from tests.support.verbs import HOST
 
 NAME = st.sampled_from(NAMES)
 SOME_NAMES = st.lists(NAME, min_size=1, max_size=2, unique=True).map(tuple)
@@ -101,7 +104,12 @@ class StoreRuns(RuleBasedStateMachine):
             assert snapshot(self.world.store) == before
         done = run.do(self.world)
         assert (planned.changed, planned.diff(), planned.actions()) == (done.changed, done.diff(), done.actions())
+        before_run = self.state
         self._expect(after)
+        if isinstance(run, Pull):
+            assert all(self.state.records(name, run.selection) for name in run.names if self.world.registry[name].root.is_index)
+        if isinstance(run, Tag):
+            assert all(self.state.records(name, before_run.platforms.get(run.source)) for name in run.sets)
         if isinstance(run, Save):
             run.check_file(self.state, self.world)
         if isinstance(run, Append) and run.base is not None and after.named[run.base] in DIGEST:
@@ -198,7 +206,7 @@ class StoreRuns(RuleBasedStateMachine):
 
     @rule(name=NAME, number=st.integers(0, 9), cut=st.booleans())
     def damage(self, name: str, number: int, cut: bool) -> None:
-        """A damaged blob of an image is noticed, and pulling the image again repairs it."""
+        """A damaged blob of an image is noticed, and pulling the image again repairs it. A manifest that an index need not have may be lost unnoticed."""
         # What hypothesis draws must not depend on the store: runs side by side end differently each time.
         image = DIGEST.get(self.state.named.get(name, ""))
         if image is None:
@@ -212,11 +220,23 @@ class StoreRuns(RuleBasedStateMachine):
             blob.unlink()
         self.world.registry[name] = image
         planned = Pull((name,), ()).do(self.world, verbs.check)
-        assert planned.changed
+        assert planned.changed or (not cut and blob.name in self._unrecorded_manifests(name, image))
         self.run(Pull((name,), ("all",)))
         # Another image may be the only one that has this blob: it lies at the registry under its name.
         self.world.registry.update({other: DIGEST[digest] for other, digest in self.state.named.items() if digest in DIGEST})
         self.run(Verify())
+
+    def _unrecorded_manifests(self, name: str, image: Image) -> set[str]:
+        """Return the manifests of an index that a pull for the host may leave out."""
+        if not image.root.is_index:
+            return set()
+        others = [(node, node.platform) for node in image.graph.images if node.platform is not None and node.platform != HOST]
+        return {node.descriptor.digest.hex for node, platform in others if not self.state.records(name, Selection((platform,)))}
+
+    def _check_recorded_platforms(self, found: State) -> None:
+        """Check that no name that keeps its digest lost recorded platforms."""
+        for name, recorded in self.state.platforms.items():
+            assert found.named.get(name) != self.state.named[name] or found.records(name, recorded), (name, recorded)
 
     def _expect(self, after: State) -> None:
         """Check that the store has what the model says, and complete the digests that the model doesn't know."""
@@ -224,6 +244,7 @@ class StoreRuns(RuleBasedStateMachine):
         known = {name: digest or found.named.get(name, "missing") for name, digest in after.named.items()}
         expected = State(known, after.unnamed - set(known.values()))
         assert found == expected
+        self._check_recorded_platforms(found)
         self.state = found
 
     def _expect_some(self, found: State, planned: tuple[Run, State]) -> None:
@@ -233,6 +254,7 @@ class StoreRuns(RuleBasedStateMachine):
             digest = found.named.get(name)
             assert digest == self.state.named.get(name) or (name in run.sets and after.named.get(name) in (digest, "")), name
         assert found.unnamed <= self.state.unnamed | set(self.state.named.values()) | set(after.named.values())
+        self._check_recorded_platforms(found)
         self.state = found
 
     @invariant()

@@ -88,6 +88,12 @@ class DockerDaemon:
         part = image.sparse(platform) if image.root.is_index else image
         return self.names.get(str(Reference.parse(name))) == str(image.root.digest) and all(str(digest) in self.blobs for digest in part.content)
 
+    def is_unpacked(self, image: Image, platform: str) -> bool:
+        """Return whether all layers of IMAGE for PLATFORM are unpacked. Its manifest and config must be stored."""
+        node = next(node for node in image.graph.images if str(node.platform) == platform)
+        config = self._document(str(node.manifest.config.digest))
+        return tuple(config["rootfs"]["diff_ids"]) in self.unpacked
+
     # The content.
 
     def _document(self, digest: str) -> Manifest:

@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -31,10 +32,18 @@ Named = dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """The digest of each name, and the images without a name."""
+    """The digest of each name, and the images without a name. `platforms` are those that the entry of a name records, which must stay complete."""
 
     named: Named
     unnamed: frozenset[str] = frozenset()
+    platforms: t.Mapping[str, Selection] = dataclasses.field(default_factory=dict, compare=False)
+
+    def records(self, name: str, wanted: Selection | None) -> bool:
+        """Return whether the entry of NAME records all WANTED platforms."""
+        recorded = self.platforms.get(name)
+        if wanted is None or (recorded is not None and recorded.everything):
+            return True
+        return recorded is not None and not wanted.everything and set(wanted.platforms) <= set(recorded.platforms)
 
     def moved(self, changes: Named) -> State:
         """Return the state after names moved. An image that lost its last name stays without one."""
@@ -47,7 +56,8 @@ def read_state(path: Path) -> State:
     """Return what the index of a store says."""
     entries = verbs.opened(path).index.entries
     named = {str(entry.name): str(entry.digest) for entry in entries if entry.name is not None}
-    return State(named, frozenset(str(entry.digest) for entry in entries if entry.name is None))
+    platforms = {str(entry.name): entry.selection for entry in entries if entry.name is not None and entry.selection is not None}
+    return State(named, frozenset(str(entry.digest) for entry in entries if entry.name is None), platforms)
 
 
 @dataclasses.dataclass
@@ -100,6 +110,10 @@ class Pull:
 
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         return verbs.pull(world.store, *self.names, platforms=self.platforms, registry=world.repository, act=act)
+
+    @property
+    def selection(self) -> Selection:
+        return Selection.parse(self.platforms) if self.platforms else Selection((HOST,))
 
     def after(self, state: State, world: World) -> State | None:
         return state.moved({name: str(world.registry[name].root.digest) for name in self.names})
