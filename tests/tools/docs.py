@@ -76,13 +76,34 @@ highlight_language = "text"
 myst_heading_anchors = 4
 """
 
-# Lists of pages on the first page, and wide tables on phones.
+# Lists of pages on the first page, tables and long names on phones, and the tables of options in the colours of the theme, light and dark.
 STYLE = """\
 .toctree-wrapper ul { columns: 2 16rem; padding-left: 1.2rem; }
 .toctree-wrapper .caption { margin-bottom: .3rem; }
 article table td code, article table th code { overflow-wrap: anywhere; }
 article table td:first-child { min-width: 9rem; }
-@media (max-width: 46em) { h1 { font-size: 1.8em; overflow-wrap: anywhere; } h2 { font-size: 1.5em; } }
+@media (max-width: 46em) { h1 { font-size: 1.5em; overflow-wrap: anywhere; } h2 { font-size: 1.3em; } }
+body {
+  --antsibull-table-background-header: var(--color-background-border);
+  --antsibull-table-background-even: var(--color-background-secondary);
+  --antsibull-table-background-odd: var(--color-background-primary);
+  --antsibull-table-border: var(--color-background-border);
+  --antsibull-narrowtable-background: var(--color-background-border);
+  --antsibull-option-type: var(--color-foreground-secondary);
+  --antsibull-option-elements: var(--color-foreground-secondary);
+  --antsibull-option-required: var(--color-problematic);
+  --antsibull-option-version-added: var(--color-foreground-secondary);
+  --antsibull-option-aliases: var(--color-foreground-secondary);
+  --antsibull-option-default: var(--color-brand-content);
+  --antsibull-option-sample: var(--color-brand-content);
+  --antsibull-option-sample-header: var(--color-foreground-primary);
+  --antsibull-attribute-support-none: var(--color-problematic);
+  --antsibull-attribute-support-partial: var(--color-foreground-primary);
+  --antsibull-attribute-support-full: var(--color-foreground-primary);
+  --antsibull-links-background: var(--color-background-border);
+  --antsibull-links-background-active: var(--color-background-hover);
+  --antsibull-links-text: var(--color-foreground-primary);
+}
 """
 
 # Pages of antsibull-docs refer to these labels of Ansible's own documentation, which can't be reached without a network.
