@@ -12,24 +12,24 @@ import typing as t
 
 from ..errors import ImageNotFound, InvalidOption, InvalidReference
 from ..oci.location import STORE, Location
-from ..oci.matching import NamedImage
 from ..oci.platform import Platform
 from ..oci.reference import Reference, parse_selector
 from ..store.store import Store
-from .catalog import PlacedImage
 from .image_source import ImageSource
 
 if t.TYPE_CHECKING:
     from ..archive.reader import Archive
     from ..engine.interfaces import ManagedEngine
     from ..oci.digest import Digest
+    from ..oci.matching import NamedImage
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
     from .archive.catalog import ArchiveCatalog
+    from .catalog import PlacedImage
     from .engine.catalog import EngineCatalog
     from .store.catalog import StoreCatalog
 
-_ImageT = t.TypeVar("_ImageT", bound=PlacedImage)
+_ImageT = t.TypeVar("_ImageT", bound="PlacedImage")
 
 
 class _LocalCatalog(t.Protocol[_ImageT]):
