@@ -80,8 +80,7 @@ myst_heading_anchors = 4
 STYLE = """\
 .toctree-wrapper ul { columns: 2 16rem; padding-left: 1.2rem; }
 .toctree-wrapper .caption { margin-bottom: .3rem; }
-article table td code, article table th code { overflow-wrap: anywhere; }
-article table td:first-child { min-width: 9rem; }
+article table.docutils:not(.ansible-option-table) td:first-child { min-width: 9rem; }
 @media (max-width: 46em) { h1 { font-size: 1.5em; overflow-wrap: anywhere; } h2 { font-size: 1.3em; } }
 body {
   --antsibull-table-background-header: var(--color-background-border);
