@@ -18,6 +18,7 @@ import importlib
 import json
 import os
 import pkgutil
+import resource
 import signal
 import socket
 import sys
@@ -78,6 +79,8 @@ def _become_module(streams: t.Sequence[int], request: dict[str, t.Any]) -> t.NoR
     time.tzset()
     os.umask(request["umask"])
     os.chdir("/")
+    if request["open_files"] is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (request["open_files"], request["open_files"]))
     sys.argv = [request["module"]]
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)

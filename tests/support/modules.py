@@ -94,7 +94,7 @@ class _Server:
         self._control.close()
         self._process.wait(TIMEOUT)
 
-    def run(self, name: str, given: str, env: t.Mapping[str, str]) -> tuple[str, str]:
+    def run(self, name: str, given: str, env: t.Mapping[str, str], open_files: int | None) -> tuple[str, str]:
         """Run a module with the text GIVEN on standard input, and return its standard output and standard error."""
         ours, theirs = socket.socketpair()
         with ours, tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
@@ -104,7 +104,7 @@ class _Server:
                 socket.send_fds(self._control, [b"r"], [file.fileno() for file in (theirs, stdin, stdout, stderr)])
             ours.settimeout(TIMEOUT)
             with ours.makefile("rw", encoding="utf-8") as messages:
-                messages.write(json.dumps({"module": name, "environment": dict(env), "umask": _umask()}) + "\n")
+                messages.write(json.dumps({"module": name, "environment": dict(env), "umask": _umask(), "open_files": open_files}) + "\n")
                 messages.flush()
                 child = int(messages.readline())
                 try:
@@ -129,8 +129,10 @@ def _umask() -> int:
 _server = functools.cache(_Server)
 
 
-def outputs(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> tuple[str, str]:
-    """Run a module and return its standard output and standard error.
+def outputs(
+    name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None, open_files: int | None = None
+) -> tuple[str, str]:
+    """Run a module and return its standard output and standard error. OPEN_FILES limits how many files it may have open, as `ulimit -n` does.
 
     Variables that change an interpreter when it starts, such as those of the locale, need a new one.
     """
@@ -138,17 +140,21 @@ def outputs(name: str, options: t.Mapping[str, t.Any], check: bool = False, env:
     special = {key for key in env or {} if key.startswith(("LC_", "LANG", "PYTHON"))} - {"PYTHONPATH"}
     if special or wanted["PYTHONPATH"] not in LIBRARIES.values():
         return start_module(name, options, check, env).communicate(timeout=TIMEOUT)
-    return _server(wanted["PYTHONPATH"]).run(name, _input(options, check), wanted)
+    return _server(wanted["PYTHONPATH"]).run(name, _input(options, check), wanted, open_files)
 
 
-def attempt(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
+def attempt(
+    name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None, open_files: int | None = None
+) -> Results:
     """Run a module and return its result, failed or not."""
-    return _parse(*outputs(name, options, check, env))
+    return _parse(*outputs(name, options, check, env, open_files))
 
 
-def run(name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None) -> Results:
+def run(
+    name: str, options: t.Mapping[str, t.Any], check: bool = False, env: t.Mapping[str, str] | None = None, open_files: int | None = None
+) -> Results:
     """Run a module and return its result. Raises ModuleFailed if it fails."""
-    results = attempt(name, options, check, env)
+    results = attempt(name, options, check, env, open_files)
     if results.get("failed"):
         raise ModuleFailed(results["msg"])
     return results

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import threading
 import typing as t
 
-from ..errors import LongshoreError
+from ..errors import InputOutputError, LongshoreError
 from ..files import TemporaryFile
 from ..oci.digest import Digest
 
@@ -41,6 +42,16 @@ class BlobBatch:
         self._max_files = limit_files()
         self._lock = threading.Lock()
         self._publishing = threading.Lock()  # held while files are published, and acquired before _lock
+
+    def create_file(self, create: t.Callable[[], TemporaryFile], publish_blob: PublishBlob) -> TemporaryFile:
+        """Return what CREATE returns. If too many files are open, publish all files first, which closes them, and try once more."""
+        try:
+            return create()
+        except InputOutputError as error:
+            if not isinstance(error.__cause__, OSError) or error.__cause__.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+        self.publish(publish_blob)
+        return create()
 
     def add(self, file: TemporaryFile, digest: Digest) -> None:
         """Take over a complete file."""

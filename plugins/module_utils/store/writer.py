@@ -66,8 +66,7 @@ class Writer:
         self._mode = _allowed_mode(self._private.own_status())
         self._leases, self._temporary = (self._make_folder(PRIVATE, name) for name in ("leases", "tmp"))
         with self._locked():
-            live = locks.collect_live_leases(self._leases)
-            locks.remove_abandoned(self._temporary, live, self._owner)
+            locks.remove_abandoned(self._temporary, locks.collect_live_leases(self._leases), self._owner)
             self._remove_useless_partials(needed)
             self._lease = locks.Lease(self._leases, self._file_mode, needed, self._owner)
             try:
@@ -100,6 +99,7 @@ class Writer:
         """
         verifier = Verifier(descriptor.digest, descriptor.size, f"blob {descriptor.digest}")
         with self._detecting_full_disk(), contextlib.ExitStack() as stack:
+            self._make_blob_folder(descriptor.digest)  # opened now: later, there may be too many open files
             file = stack.enter_context(self._private_file(BLOB_MODE))
             for chunk in content(descriptor):
                 verifier.update(chunk)
@@ -165,16 +165,16 @@ class Writer:
             partials.remove_useless(folder, needed, lambda digest: self.store.blob_status(digest) is not None)
 
     def _publish_blob(self, file: TemporaryFile | Partial, digest: Digest) -> None:
-        folder = self.store.blob_folder(digest)
-        if folder is None:
-            self._make_folder(BLOBS)
-            folder = self._make_folder(BLOBS, digest.algorithm)
-        self._move_folder_away(folder, digest)
+        self._move_folder_away(folder := self._make_blob_folder(digest), digest)
         if self.store.blob_status(digest) is None:
             self._new_blobs.append(digest)
         file.set_owner(self._owner)
         self.store.verified.add(digest, file.publish(self.store.blob_path(digest), folder))
         self._to_sync.add(digest.algorithm)
+
+    def _make_blob_folder(self, digest: Digest) -> Folder:
+        self._make_folder(BLOBS)
+        return self._make_folder(BLOBS, digest.algorithm)
 
     def _move_folder_away(self, folder: Folder, digest: Digest) -> None:
         """Remove a folder at the path of a blob: rename and unlink fail on it. Raises StoreDamaged if it belongs to another user."""
@@ -233,8 +233,7 @@ class Writer:
             self._batch.publish(self._publish_blob)
         self._sync_blobs()
         with self._locked():
-            before = self.store.reload()
-            after = before
+            after = before = self.store.reload()
             for change in changes:
                 after = change(after)
             named = [entry for name in names for entry in after.find_by_selector(name)]
@@ -371,7 +370,8 @@ class Writer:
         return f"{self._lease.id}.{next(self._counter)}"
 
     def _private_file(self, mode: int) -> TemporaryFile:
-        return TemporaryFile(self._temporary.path_of(self._temporary_name()), mode, folder=self._temporary)
+        create = functools.partial(TemporaryFile, self._temporary.path_of(self._temporary_name()), mode, folder=self._temporary)
+        return self._batch.create_file(create, self._publish_blob)
 
 
 def _allowed_mode(status: os.stat_result) -> int:

@@ -83,6 +83,28 @@ def test_a_process_that_may_open_few_files_keeps_few_open(limit: int, files: int
             assert len(temporary_files(store)) == number % files
 
 
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_blobs_are_published_early_if_no_more_files_can_be_opened(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, image = Store(str(tmp_path / "store")), make_image("many", 20)
+    open_file = os.open
+
+    def refuse_sixth(path: t.Any, *words: t.Any, **options: t.Any) -> int:
+        """Refuse every file and folder while five temporary files are open."""
+        if os.path.isdir(store.private_path("tmp")) and len(temporary_files(store)) >= 5:
+            raise OSError(number, os.strerror(number))
+        return open_file(path, *words, **options)
+
+    with store.open_writer(image.digests) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", refuse_sixth)
+            for blob in image.blobs:
+                writer.put_blob(blob, image.open)
+        assert len(temporary_files(store)) == len(image.blobs) % 5
+        publish(writer, image, "many:1")
+    assert Store(store.path).get_complete_entry(Reference.parse("many:1"))
+    assert leftovers(store.path) == []
+
+
 def test_a_large_blob_does_not_wait(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blob_batch, "MAX_BYTES", 3000)
     image = make_image("large", size=3000)
