@@ -21,6 +21,8 @@ CHUNK = 1024 * 1024
 FILE, FOLDER, LINK, SYMLINK, OTHER = "file", "folder", "link", "symlink", "other"
 
 _KINDS = {b"0": FILE, b"\0": FILE, b"7": FILE, b"1": LINK, b"2": SYMLINK, b"5": FOLDER, b"3": OTHER, b"4": OTHER, b"6": OTHER}
+# Keys for the long names of GNU headers. No record of a pax header can have them, because they contain a NUL.
+_GNU_KEYS = {b"L": b"\0path", b"K": b"\0linkpath"}
 _OCTAL = re.compile(rb" *([0-7]*)[ \0]*")
 _RECORD = re.compile(rb"([0-9]{1,9}) ")
 
@@ -200,18 +202,27 @@ class TarReader:
             size = self._parse_decimal(extended[b"size"], offset)
         if kind == b"S" or any(key.startswith(b"GNU.sparse") for key in extended):
             raise self.corrupt("it has a sparse member, which is not supported", offset)
-        name = extended.get(b"path") or _read_name(block)
+        if not _has_valid_gnu_times(block):
+            raise self.corrupt("a GNU header has a prefix, which some readers put before the name", offset)
+        name = self._choose(extended, b"L", b"path", offset) or _read_name(block)
         self._member = repr(sanitise(name.decode("utf-8", "replace"), 200))
         member_kind = _KINDS.get(kind)
         if member_kind is None:
             raise self.corrupt(f"{self._member} is of the unknown kind {kind!r}", offset)
         self._unread = size if member_kind == FILE else 0
         self._padding = -self._unread % BLOCK
-        target = extended.get(b"linkpath") or block[157:257].partition(b"\0")[0]
+        target = self._choose(extended, b"K", b"linkpath", offset) or block[157:257].partition(b"\0")[0]
         # Every reader of old tars treats a name that ends with a slash as a folder.
         is_folder = member_kind == FILE and name.endswith(b"/") and not size
         kind_of_member = FOLDER if is_folder else member_kind
         return TarMember(_decode_name(name), kind_of_member, self._source.offset, self._unread, _decode_name(target), block, extended)
+
+    def _choose(self, extended: t.Mapping[bytes, bytes], kind: bytes, key: bytes, offset: int) -> bytes:
+        """Return the long name of a GNU or a pax header, b"" without one. If both have one, Go takes that of GNU, and GNU tar that of pax."""
+        gnu, pax = extended.get(_GNU_KEYS[kind], b""), extended.get(key, b"")
+        if gnu and pax and gnu != pax:
+            raise self.corrupt("a member has two different long names", offset)
+        return gnu or pax
 
     def _read_extension(self, size: int, offset: int) -> bytes:
         data = self._source.read(size + -size % BLOCK)
@@ -221,11 +232,14 @@ class TarReader:
 
     def _add_extension(self, extended: dict[bytes, bytes], kind: bytes, data: bytes, offset: int) -> None:
         if kind in (b"L", b"K"):
-            extended[b"path" if kind == b"L" else b"linkpath"] = data.partition(b"\0")[0]
+            extended[_GNU_KEYS[kind]] = data.partition(b"\0")[0]
             return
         records = self._parse_records(data, offset)
         if kind == b"x":
-            extended.update(records)
+            # Only the last one counts, for Go and for GNU tar.
+            kept = {key: value for key, value in extended.items() if key in _GNU_KEYS.values()}
+            extended.clear()
+            extended.update({**records, **kept})
         elif not records.keys().isdisjoint((b"path", b"linkpath", b"size")):
             raise self.corrupt("a global header renames or resizes all members", offset)
 
@@ -239,7 +253,7 @@ class TarReader:
             if match is None or end <= match.end() or end > len(data) or data[end - 1 : end] != b"\n":
                 raise self.corrupt("an extended header is damaged", offset)
             key, equals, value = data[match.end() : end - 1].partition(b"=")
-            if not equals or b"\0" in key or (b"\0" in value and key in (b"path", b"linkpath")):
+            if not equals or not key or b"\0" in key or (b"\0" in value and key in (b"path", b"linkpath")):
                 raise self.corrupt("an extended header is damaged", offset)
             records[key] = value
             position = end
@@ -304,6 +318,12 @@ def _read_name(block: bytes) -> bytes:
     name = block[:100].partition(b"\0")[0]
     prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
     return prefix + b"/" + name if prefix else name
+
+
+def _has_valid_gnu_times(block: bytes) -> bool:
+    """Return True unless this is a header of GNU tar with something else than two times (access, change) where others have the prefix."""
+    times = (block[345:357], block[357:369])
+    return block[257:265] != b"ustar  \0" or all(field[0] in (0, 0x80) or _OCTAL.fullmatch(field) for field in times)
 
 
 def _decode_name(name: bytes) -> str:
