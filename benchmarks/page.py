@@ -116,7 +116,13 @@ def make_commands(figures: t.Sequence[Figures]) -> str:
 
 def _shorten(command: t.Sequence[str]) -> str:
     """Return a command without the folders of this machine."""
-    return " ".join(":".join(_shorten_path(part) for part in word.split(":")) for word in command)
+    return " ".join(":".join(_shorten_value(part) for part in word.split(":")) for word in command)
+
+
+def _shorten_value(text: str) -> str:
+    """Return a path, or an option with one such as `interpreter=/usr/bin/python`, without its folder."""
+    name, equals, path = text.partition("=")
+    return f"{name}={_shorten_path(path)}" if equals and "/" not in name else _shorten_path(text)
 
 
 def _shorten_path(text: str) -> str:
