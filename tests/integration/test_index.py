@@ -147,7 +147,7 @@ def test_a_sparse_index_gives_the_images_that_are_present(store: str) -> None:
         (members("amd64:1"), {"tags": ["not a tag"]}, "invalid_reference", "not a tag"),
         ([{"platform": "linux/amd64"}], {}, "invalid_option", "each entry needs name"),
         ([{}], {"existing": "absent"}, "invalid_option", "each entry needs name"),
-        ([], {}, "invalid_option", "at least one image"),
+        ([], {}, "invalid_option", "at least one element"),
     ],
     ids=lambda value: str(value)[:40],
 )
