@@ -133,8 +133,8 @@ def test_a_push_goes_to_the_registry_and_asks_no_mirror(
 @pytest.mark.parametrize(
     ("registry", "words"),
     [
-        ({"mirrors": [{"url": "cache:5000"}]}, "a url must be"),
-        ({"mirrors": [{"url": "http://me:planted-secret@cache"}]}, "a url must be"),
+        ({"mirrors": [{"url": "cache:5000"}]}, "must be http:// or https://"),
+        ({"mirrors": [{"url": "http://me:planted-secret@cache"}]}, "must be http:// or https://"),
         ({"mirror_only": True}, "has no mirrors"),
         ({"mirrors": [{"url": "http://cache", "headers": {"X Key": "v"}}]}, "can't be sent as a header"),
         ({"mirrors": [{"url": "http://cache", "headers": {"X-Key": "planted-secret\r\nX: y"}}]}, "can't be sent as a header"),
