@@ -62,6 +62,10 @@ def test_renovate_finds_every_tag_of_a_lock_file_and_nothing_else() -> None:
     assert re.search(manager["managerFilePatterns"][0].strip("/"), "roles/app/files/images.lock")
 
 
+# For plays that work in the store of root.
+PRIVATE_STORE = "module_defaults: {group/longshore.images.images: {store: %s/deployed}}"
+
+
 def test_the_playbooks_of_the_ci_guide_build_publish_promote_and_deploy_one_digest(anonymous: Registry, tmp_path: Path) -> None:
     base = anonymous.put(make_image("guide-base"), "base/python", "3.13")
     run("image_lock", {"name": base, "path": str(tmp_path / "base.lock")})
@@ -69,7 +73,7 @@ def test_the_playbooks_of_the_ci_guide_build_publish_promote_and_deploy_one_dige
     (tmp_path / "dist" / "run").write_text("#!/bin/sh\necho works\n")
     playbooks = []
     for number, example in enumerate(example for example in examples(ROOT / "docs" / "ci.md") if "hosts:" in example):
-        text = example.replace("registry.example.com", anonymous.host).replace("hosts: web", "hosts: localhost")
+        text = example.replace("registry.example.com", anonymous.host).replace("hosts: web", f"hosts: localhost\n  {PRIVATE_STORE % tmp_path}")
         text = re.sub(r"^ +(username|password): .*\n", "", text, flags=re.MULTILINE)  # this registry has no users
         playbooks.append(tmp_path / f"{number}.yml")
         playbooks[-1].write_text(text)
