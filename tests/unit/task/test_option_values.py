@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 import json
 import math
+import subprocess
 import sys
-import tempfile
 import typing as t
 from pathlib import Path
 
@@ -17,8 +17,6 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_MESSAGE
 from tests.support import modules
-from tests.support.faults import end_of, start_child
-from tests.support.forked import call
 from tests.support.options import MODULES, ModuleOption, all_options
 
 OPTIONS = all_options()
@@ -42,19 +40,24 @@ OF_A_VALUE = {"invalid_option", "invalid_reference", "invalid_trust"}
 OTHERS = {"not_found", "unreachable", "unsupported_format", "engine_error", "io_error"}
 
 
+# Each task in one process: what the controller's tests import would change how Ansible decodes the options.
+_RUN_TASKS = """
+import importlib, json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from tests.support.forked import call
+for module, task in json.loads(sys.stdin.read()):
+    call(importlib.import_module(module).main, {**task, "_ansible_check_mode": True})
+    print()
+"""
+
+
 def outcomes(tasks: t.Sequence[tuple[str, dict[str, t.Any]]]) -> list[dict[str, t.Any]]:
-    """Run modules in check mode, one after the other in one forked child, and return their results. A task that hangs fails the test."""
-    with tempfile.TemporaryFile("w+") as output:
-
-        def run() -> None:
-            with open(output.fileno(), "w", encoding="utf-8", closefd=False) as sys.stdout:
-                for module, task in tasks:
-                    call(importlib.import_module(f"{modules.PACKAGE}.{module}").main, {**task, "_ansible_check_mode": True})
-                    print()
-
-        assert end_of(start_child(run)) == 0
-        output.seek(0)
-        found = [json.loads(line) for line in output if line.strip()]
+    """Run modules in check mode, one after the other in one new process, and return their results. A task that hangs fails the test."""
+    paths = json.dumps([str(modules.ROOT), str(modules.ROOT / ".collections")])
+    wanted = json.dumps([(f"{modules.PACKAGE}.{module}", task) for module, task in tasks])
+    done = subprocess.run([sys.executable, "-c", _RUN_TASKS, paths], input=wanted, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
     assert len(found) == len(tasks)
     return [{name: value for name, value in results.items() if name != "invocation"} for results in found]
 
