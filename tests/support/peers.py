@@ -71,10 +71,8 @@ DOCKER = [
     Case(
         "docker_image_tag: source by digest",
         "image_tag",
-        {"name": f"HOST/three@{THREE.root.digest}", "targets": ["b:baz"]},
-        "not_found",
-        None,
-        "this image store keeps no digest of an image that was loaded; its ID names it",
+        {"name": f"HOST/three@{THREE.root.digest}", "targets": ["b:baz"], "existing": "keep"},
+        UNCHANGED,
     ),
     Case("docker_image_tag: source by ID", "image_tag", {"name": ONE_ID, "targets": ["a:foo"]}, CHANGED),
     Case("docker_image_tag: to a digest", "image_tag", {"name": "two:2", "targets": [f"a@{ONE.root.digest}"]}, "invalid_reference"),
