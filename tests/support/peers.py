@@ -130,7 +130,7 @@ DOCKER = [
     Case("docker_image_load: again", "image_load", {"path": "FOLDER/ids.tar"}, UNCHANGED, None, "nothing changes the second time"),
     Case("docker_image_load: a name and an ID", "image_load", {"path": "FOLDER/mixed.tar"}, UNCHANGED, None, "the engine has these images"),
     Case("docker_image_load: one image twice", "image_load", {"path": "FOLDER/a.tar"}, UNCHANGED, None, "the engine has this image"),
-    Case("docker_image_load: an image without a name", "image_load", {"path": "FOLDER/id.tar"}, "invalid_option", None, "an engine needs a name"),
+    Case("docker_image_load: an image named by digest", "image_load", {"path": "FOLDER/id.tar"}, UNCHANGED, None, "the engine has this image"),
     Case("docker_image_load: remove the images", "image_rm", {"name": [ONE_ID, TWO_ID], "force": True}, CHANGED, ""),
     Case("docker_image_load: names", "image_load", {"path": "FOLDER/names.tar"}, CHANGED, "HOST/one:1 two:2"),
     Case("docker_image: remove an image", "image_rm", {"name": ["HOST/one:1"], "force": True}, CHANGED, "two:2"),
