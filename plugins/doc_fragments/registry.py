@@ -6,24 +6,10 @@
 
 from __future__ import annotations
 
-_LOGIN = r"""
-  username:
-    description:
-      - The user name for the registry that the references name. It can't contain a colon, with which the password begins in a login.
-      - If the references name several registries, set the credentials of each under O(registries) instead.
-      - If the task sets no credentials, the module reads the host's auth files, see O(auth_file).
-    type: str
-  password:
-    description: The password of O(username).
-    type: str
-  identity_token:
-    description:
-      - An identity token, used instead of O(password). The registry's token server exchanges it for access tokens.
-      - Some registries issue identity tokens to C(docker login).
-    type: str
-"""
 
-_CONNECTION = r"""
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
   auth_file:
     description:
       - A file with credentials, as C(podman login) or C(docker login) write it.
@@ -180,12 +166,24 @@ _CONNECTION = r"""
         default: false
 """
 
-
-class ModuleDocFragment:
-    DOCUMENTATION = f"options:{_LOGIN}{_CONNECTION}"
-
-    # For a module that uses the logins of the host only.
-    CONNECTION = f"options:{_CONNECTION}"
+    # Not for a module that uses the logins of the host only.
+    LOGIN = r"""
+options:
+  username:
+    description:
+      - The user name for the registry that the references name. It can't contain a colon, with which the password begins in a login.
+      - If the references name several registries, set the credentials of each under O(registries) instead.
+      - If the task sets no credentials, the module reads the host's auth files, see O(auth_file).
+    type: str
+  password:
+    description: The password of O(username).
+    type: str
+  identity_token:
+    description:
+      - An identity token, used instead of O(password). The registry's token server exchanges it for access tokens.
+      - Some registries issue identity tokens to C(docker login).
+    type: str
+"""
 
     REQUESTS = r"""
 options: {}

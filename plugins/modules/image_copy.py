@@ -73,6 +73,7 @@ options:
     default: false
 extends_documentation_fragment:
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - longshore.images.engine
   - longshore.images.store

@@ -81,6 +81,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup

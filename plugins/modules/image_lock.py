@@ -46,6 +46,7 @@ options:
     elements: str
 extends_documentation_fragment:
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - files
   - longshore.images.trust

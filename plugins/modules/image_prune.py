@@ -106,6 +106,7 @@ extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup
 requirements:

@@ -67,6 +67,7 @@ extends_documentation_fragment:
   - longshore.images.engine
   - longshore.images.engine.choice
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup

@@ -66,6 +66,7 @@ options:
     type: int
 extends_documentation_fragment:
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup

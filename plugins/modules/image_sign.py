@@ -46,6 +46,7 @@ options:
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - longshore.images.trust.private_key
   - longshore.images.attributes

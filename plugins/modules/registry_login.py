@@ -61,6 +61,7 @@ options:
     default: true
 extends_documentation_fragment:
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
   - longshore.images.attributes
   - longshore.images.attributes.actiongroup

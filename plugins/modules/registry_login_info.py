@@ -23,7 +23,7 @@ options:
     type: bool
     default: false
 extends_documentation_fragment:
-  - longshore.images.registry.connection
+  - longshore.images.registry
   - longshore.images.registry.requests
   - longshore.images.attributes.info_module
   - longshore.images.attributes.actiongroup
