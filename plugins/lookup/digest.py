@@ -30,6 +30,7 @@ notes:
   - The lookup runs on the controller. It reads files, auth files and the registry configuration of engines there.
 extends_documentation_fragment:
   - longshore.images.registry
+  - longshore.images.registry.login
   - longshore.images.registry.requests
 seealso:
   - module: longshore.images.image_lock
