@@ -197,8 +197,7 @@ class StoreRuns(RuleBasedStateMachine):
 
     def _depends(self, run: Run, runs: t.Sequence[Run]) -> bool:
         """Return whether RUN reads a name that another run sets."""
-        read = {getattr(run, key) for key in ("source", "base", "member", "other") if hasattr(run, key)}
-        return any(name in other.sets for other in runs if other is not run for name in read)
+        return any(name in other.sets for other in runs if other is not run for name in run.reads)
 
     @rule(name=NAME, image=IMAGE)
     def move_at_the_registry(self, name: str, image: str) -> None:

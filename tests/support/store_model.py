@@ -84,10 +84,16 @@ class World:
 
 
 class Run(t.Protocol):
-    """One run on a store. `sets` are the names that it may set or remove. A run that IS_UNSURE may be refused because of what its images are."""
+    """One run on a store. `sets` are the names that it may set or remove, depending on those that it `reads`.
+
+    A run that IS_UNSURE may be refused because of what its images are.
+    """
 
     @property
     def is_unsure(self) -> bool: ...
+
+    @property
+    def reads(self) -> tuple[str, ...]: ...
 
     @property
     def sets(self) -> tuple[str, ...]: ...
@@ -101,6 +107,7 @@ class Run(t.Protocol):
 @dataclasses.dataclass(frozen=True)
 class Pull:
     is_unsure = False
+    reads = ()
     names: tuple[str, ...]
     platforms: tuple[str, ...]
 
@@ -125,6 +132,10 @@ class Tag:
     source: str
     sets: tuple[str, ...]
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.source,)
+
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         return verbs.tag(world.store, self.source, *self.sets, act=act)
 
@@ -136,6 +147,7 @@ class Tag:
 @dataclasses.dataclass(frozen=True)
 class Remove:
     is_unsure = False
+    reads = ()
     sets: tuple[str, ...]
 
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
@@ -156,6 +168,11 @@ class Prune:
     def sets(self) -> tuple[str, ...]:
         return () if self.kept is None else tuple(name for name in NAMES if name not in self.kept)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        # An image that a kept name has keeps its other names too. So a run that moves a kept name decides which others go.
+        return self.kept or ()
+
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         return verbs.prune(world.store, *(self.kept or ()), keep=None if self.kept is None else 0, act=act)
 
@@ -168,6 +185,7 @@ class Prune:
 @dataclasses.dataclass(frozen=True)
 class Verify:
     is_unsure = False
+    reads = ()
     sets: tuple[str, ...] = ()
 
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
@@ -187,6 +205,10 @@ class Append:
     @property
     def sets(self) -> tuple[str, ...]:
         return (self.name,)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.base,) if self.base is not None else ()
 
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         return verbs.append(world.store, self.name, self.base, world.file(self.content), act=act)
@@ -208,6 +230,10 @@ class Combine:
     def sets(self) -> tuple[str, ...]:
         return (self.name,)
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.member, self.other)
+
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         return verbs.combine(world.store, self.name, self.member, self.other, act=act)
 
@@ -218,6 +244,7 @@ class Combine:
 @dataclasses.dataclass(frozen=True)
 class Load:
     is_unsure = False
+    reads = ()
     number: int
 
     @property
@@ -248,6 +275,10 @@ class Save:
     is_unsure = False
     names: tuple[str, ...]
     sets: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.names
 
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         path = world.folder / "saved.tar"
