@@ -41,6 +41,7 @@ READS: dict[str, tuple[str, dict[str, t.Any]]] = {
     "history": ("image_history_info", {"name": NAME}),
     "history of a platform": ("image_history_info", {"name": NAME, "platform": ["linux/arm64"]}),
     "info": ("image_info", {"name": [NAME]}),
+    "info of all": ("image_info", {}),
     "save": ("image_save", {"name": [NAME], "path": "FOLDER/saved"}),
     "save one platform": ("image_save", {"name": [NAME], "path": "FOLDER/saved", "platform": ["linux/arm64"]}),
     "save to a folder": ("image_save", {"name": [NAME], "path": "FOLDER/folder", "format": "oci-dir"}),
@@ -114,7 +115,24 @@ def test_an_image_that_is_removed_at_any_moment_is_not_found(read: str, template
         found.append(results.get("error"))
         assert not results.get("failed") or results["error"] == "not_found", (number, results["msg"])
     assert len(found) > 2
-    assert "not_found" in found or read in ("info", "verify")
+    assert "not_found" in found or read in ("info", "info of all", "verify")
+
+
+@pytest.mark.parametrize("read", ["info", "info of all"])
+def test_an_image_that_is_removed_while_it_is_described_is_absent_or_described_wholly(
+    read: str, template: Path, tmp_path: Path, registry: str
+) -> None:
+    module, task = options_of(read, template, registry)
+    whole = next(row for row in run_forked(module, task)["images"] if row["name"] == NAME)
+    found = []
+    for number in range(1, 30, 2):
+        folder = tmp_path / str(number)
+        shutil.copytree(template, folder)
+        results, _was_removed = run_with_removal(read, folder, registry, number)
+        present = [row for row in results["images"] if row["name"] == NAME and row["present"]]
+        assert present in ([], [whole]), number
+        found.append(bool(present))
+    assert set(found) == {True, False}
 
 
 @pytest.mark.parametrize("read", ["tag", "append", "save", "push"])

@@ -28,7 +28,10 @@ Facts = dict[str, t.Any]
 
 
 class InspectedImage:
-    """One image of a place under one name. Documents are read when they are needed. `check_complete` raises StoreDamaged if a part of it is lost."""
+    """One image of a place under one name. Documents are read when they are needed. `check_complete` raises StoreDamaged if a part of it is lost.
+
+    Ask `was_removed` after everything else: it returns whether the image has gone since, so that what was read of it may be incomplete.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class InspectedImage:
         referrer_place: t.Callable[[], ReferrerPlace] | None = None,
         lists_referrers: bool = False,
         is_referrer: bool = False,
+        was_removed: t.Callable[[], bool] = lambda: False,
     ) -> None:
         """REFERRER_PLACE returns the place to search for signatures, and with LISTS_REFERRERS for all referrers. With IS_REFERRER the image is one itself."""
         self.name = name
@@ -48,6 +52,7 @@ class InspectedImage:
         self._lists_referrers = lists_referrers
         self.root = root
         self.check_complete = check_complete
+        self.was_removed = was_removed
         self._read_graph = graph
         self._read = read
 

@@ -309,12 +309,15 @@ class StoreReader:
 
         Call this before a missing blob counts as damage: a removal deletes the entry first and the blobs later (promise I6).
         """
-        if not entries and not self._being_read:
-            return
+        for entry in self.find_removed((*entries, *self._being_read)):
+            raise ImageNotFound(f"{entry.label} was removed from the store {self.path} while this task read it")
+
+    def find_removed(self, entries: t.Sequence[Entry]) -> list[Entry]:
+        """Return those of ENTRIES whose image the index on disk no longer contains under any name."""
+        if not entries:
+            return []
         index = StoreIndex() if self._is_empty() else self._read_index()
-        for entry in (*entries, *self._being_read):
-            if not index.find_by_digest(entry.digest):
-                raise ImageNotFound(f"{entry.label} was removed from the store {self.path} while this task read it")
+        return [entry for entry in entries if not index.find_by_digest(entry.digest)]
 
     def read_graph(self, entry: Entry, choice: ChooseEntries = choose_all) -> Graph | None:
         """Return the part of an image that is in the store, None if the root document is missing or damaged."""

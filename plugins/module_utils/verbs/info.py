@@ -54,7 +54,8 @@ class Inspector:
 
     def list_rows(self, filters: Filters) -> list[Facts]:
         """Return the rows of all images that pass FILTERS. Their referrers are listed in these rows only."""
-        return [self._facts(inspected) for inspected in self.find_matching(filters) if not inspected.is_referrer]
+        rows = [(inspected, self._facts(inspected)) for inspected in self.find_matching(filters) if not inspected.is_referrer]
+        return [row for inspected, row in rows if not inspected.was_removed()]
 
     def find_matching(self, filters: Filters) -> list[InspectedImage]:
         """Return the images that pass FILTERS."""
@@ -64,16 +65,12 @@ class Inspector:
     def find_rows(self, selectors: t.Sequence[Reference | Digest], filters: Filters) -> list[Facts]:
         """Return a row for each of SELECTORS. If the image doesn't exist, or doesn't pass FILTERS, its `present` is false."""
         tests = self._tests(filters)
-        rows: list[Facts] = []
+        rows: list[tuple[InspectedImage, Facts] | None] = []
         for selector in selectors:
             inspected = self._filter.find(selector)
-            if inspected is not None and all(test(inspected) for test in tests):
-                rows.append(self._facts(inspected))
-            else:
-                name = None if isinstance(selector, Digest) else str(selector.name)
-                digest = selector if isinstance(selector, Digest) else selector.digest
-                rows.append({"name": name, "digest": None if digest is None else str(digest), "present": False, "changed": False})
-        return rows
+            is_there = inspected is not None and all(test(inspected) for test in tests)
+            rows.append((inspected, self._facts(inspected)) if inspected is not None and is_there else None)
+        return [_absent_row(selector) if row is None or row[0].was_removed() else row[1] for selector, row in zip(selectors, rows)]
 
     def history(self, selector: Reference | Digest) -> Facts:
         """Return the name and digest of an image, and its history with the newest step first.
@@ -165,6 +162,12 @@ class Inspector:
             referrers=inspected.referrers(),
         )
         return inspected.correct_row(facts, names)
+
+
+def _absent_row(selector: Reference | Digest) -> Facts:
+    name = None if isinstance(selector, Digest) else str(selector.name)
+    digest = selector if isinstance(selector, Digest) else selector.digest
+    return {"name": name, "digest": None if digest is None else str(digest), "present": False, "changed": False}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -31,6 +31,12 @@ def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence
     def referrers_of(name: Reference | None) -> LayoutReferrers:
         return read_referrers().of_name(name)
 
+    entries = store.index.entries if selectors is None else store.index.find_related(selectors)
+
+    @functools.cache
+    def find_removed() -> set[Digest]:
+        return {entry.digest for entry in store.find_removed(entries)}
+
     owned: t.Container[EntryKey] = ()
     if referrers and selectors is None:
         from .stored_referrers import find_entry_owners
@@ -46,6 +52,7 @@ def images_in_store(store: Store, referrers: bool = False, selectors: t.Sequence
             functools.partial(referrers_of, entry.name),
             referrers,
             (entry.digest, entry.name) in owned,
+            lambda digest=entry.digest: digest in find_removed(),  # type: ignore[misc]
         )
-        for entry in (store.index.entries if selectors is None else store.index.find_related(selectors))
+        for entry in entries
     ]
