@@ -66,7 +66,7 @@ def registry() -> t.Iterator[str]:
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("template")
     store = Store(str(folder / "store"))
-    IMAGE.put(store, NAME)
+    IMAGE.put(store, NAME, platforms=["all"])
     BASE.put(store, BASE_NAME)
     ON_BASE.put(store, ON_BASE_NAME)
     (folder / "file").write_text("content")
@@ -82,7 +82,18 @@ def options_of(read: str, folder: Path, registry: str) -> tuple[str, dict[str, t
     return module, json.loads(text)
 
 
-def run_with_removal(read: str, folder: Path, registry: str, number: int) -> tuple[dict[str, t.Any], bool]:
+def remove_image(folder: Path) -> None:
+    with contextlib.suppress(LockTimeout):  # the task is writing the index: it has read the image
+        verbs.remove(folder / "store", NAME)
+
+
+def lose_manifest(folder: Path) -> None:
+    Path(Store(str(folder / "store")).blob_path(IMAGE.graph.images[0].descriptor.digest)).unlink()
+
+
+def run_with_removal(
+    read: str, folder: Path, registry: str, number: int, remove: t.Callable[[Path], None] = remove_image
+) -> tuple[dict[str, t.Any], bool]:
     """Run a task, and remove the image before the task looks at one of its blobs for the time NUMBER. Return the results, and whether it was removed."""
     looks = itertools.count(1)
     real = Store.blob_status
@@ -91,8 +102,7 @@ def run_with_removal(read: str, folder: Path, registry: str, number: int) -> tup
     def look(store: Store, digest: Digest) -> os.stat_result | None:
         if digest in IMAGE.digests and next(looks) == number:
             Store.blob_status = real  # type: ignore[method-assign]
-            with contextlib.suppress(LockTimeout):  # the task is writing the index: it has read the image
-                verbs.remove(folder / "store", NAME)
+            remove(folder)
             mark.touch()
         return real(store, digest)
 
@@ -145,3 +155,15 @@ def test_runs_that_remove_and_read_at_the_same_time_report_no_damage(read: str, 
     verbs.remove(folder / "store", NAME)
     results = modules.finish_module(process)
     assert not results.get("failed") or results["error"] == "not_found", results["msg"]
+
+
+@pytest.mark.parametrize("read", READS)
+def test_an_image_that_is_damaged_at_any_moment_is_not_reported_as_removed(read: str, template: Path, tmp_path: Path, registry: str) -> None:
+    for number in range(1, 30, 4):
+        folder = tmp_path / str(number)
+        shutil.copytree(template, folder)
+        results, was_lost = run_with_removal(read, folder, registry, number, lose_manifest)
+        if not was_lost:
+            break
+        assert not results.get("failed") or results["error"] == "store_damaged", (number, results["msg"])
+        assert "removed" not in results.get("msg", "")

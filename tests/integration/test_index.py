@@ -119,6 +119,18 @@ def test_merge_keeps_an_image_that_is_no_index_yet_and_absent_needs_nothing(fill
     modules.check_do_again("image_index", absent, changes=False)
 
 
+@pytest.mark.parametrize("existing", ["merge", "absent"])
+@pytest.mark.parametrize("lost", [AMD64.root.digest, AMD64.layers[0].digest], ids=["manifest", "layer"])
+def test_a_damaged_member_of_the_earlier_index_is_an_error_and_not_left_out(filled: str, existing: str, lost: Digest) -> None:
+    modules.run("image_index", {"name": NAME, "manifests": members("amd64:1", "arm64:1"), "store": filled})
+    Path(Store(filled).blob_path(lost)).unlink()
+    before = modules.snapshot(Path(filled) / "index.json")
+    results = modules.fail("image_index", {"name": NAME, "manifests": members("other:1"), "existing": existing, "store": filled})
+    assert results["error"] == "store_damaged"
+    assert str(lost) in results["msg"]
+    assert modules.snapshot(Path(filled) / "index.json") == before
+
+
 def test_several_tags_point_at_the_index(filled: str) -> None:
     done = modules.check_do_again("image_index", {"name": NAME, "store": filled, "manifests": members("amd64:1"), "tags": ["latest", "1"]})
     assert [row["name"] for row in done["images"]] == [NAME, "docker.io/library/app:latest"]

@@ -55,10 +55,11 @@ class StoredBase:
     def read(self, platform: Platform, *, exactly: bool) -> Base:
         """Return the image for PLATFORM or an older variant of it. Accept an image without a platform, and one for another platform unless EXACTLY.
 
-        Raises PlatformMissing, and InvalidOption for an artifact.
+        Raises PlatformMissing, InvalidOption for an artifact, and StoreDamaged if the platform has been lost.
         """
         graph = self.store.read_graph(self.entry, choose_platforms(Selection((platform,))))
         if graph is None or not graph.images:
+            self.store.check_complete(self.entry)
             raise PlatformMissing(f"{self.entry.label} is not in {self.store.path} for {platform}; pull it for this platform first")
         image = graph.images[0]
         if exactly and image.platform is not None and image.platform not in platform.fallbacks():

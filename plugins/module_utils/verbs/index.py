@@ -29,7 +29,10 @@ def plan_index(store: Store, options: IndexOptions, host: Platform) -> TransferP
     Raises ImageNotFound for a member that isn't in the store, StoreDamaged for a damaged one, and the errors of `make_index`.
     """
     entry = store.find_entry(options.name)
-    current = _member(store, entry) if entry is not None and options.existing != REPLACE else None
+    current = None
+    if entry is not None and options.existing != REPLACE:
+        store.check_complete(entry)  # a damaged image would be left out of the new index
+        current = _member(store, entry)
     members = [(request, _find_member(store, request, options)) for request in options.requests]
     index = make_index(options, members, current)
     if index is None:
@@ -63,12 +66,13 @@ def _member(store: Store, entry: Entry) -> IndexMember:
 
 
 def _read_new_graph(store: Store, index: NewIndex, label: str) -> Graph:
-    """Return the graph of an index that isn't in the store yet. Raises StoreDamaged if another run has removed a member."""
+    """Return the graph of an index that isn't in the store yet. Raises StoreDamaged if a member was damaged after it was checked."""
     graph = read_graph(
         index.root, label, lambda descriptor: index.data if descriptor.digest == index.root.digest else store.read_document(descriptor)
     )
     if graph is None or graph.absent:
-        raise StoreDamaged(f"an image for {label} was removed from {store.path} by another run; run the task again")
+        lost = graph.absent[0] if graph is not None else index.root
+        raise StoreDamaged(f"an image for {label} is damaged in {store.path}: {lost.digest} is missing or altered; pull the image again to repair it")
     return graph
 
 
