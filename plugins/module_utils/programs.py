@@ -19,7 +19,7 @@ import time
 import typing as t
 
 from .limits import MAX_PROGRAM_ERRORS
-from .oci.text import sanitise
+from .oci.text import sanitise, split_lines
 
 Chunks = t.Iterable[t.Union[bytes, bytearray, memoryview]]
 
@@ -42,7 +42,7 @@ class Finished:
 
     @property
     def failure_text(self) -> str:
-        lines = [line for line in self.errors.decode("utf-8", "replace").splitlines() if line.strip()]
+        lines = [line for line in split_lines(self.errors.decode("utf-8", "replace")) if line.strip()]
         plain = [line for line in lines if not line.startswith("time=")] or lines
         return sanitise(" ".join(plain)) or f"status {self.status}"
 

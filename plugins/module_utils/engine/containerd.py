@@ -20,6 +20,7 @@ from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor, describe_document
 from ..oci.platform import Platform, choose_platform
 from ..oci.reference import Reference
+from ..oci.text import split_lines
 from ..programs import Finished
 from .address import Address
 from .answers import parse_answer, parse_engine_names
@@ -63,7 +64,7 @@ class Containerd:
             return []
         if not _HEADER.fullmatch(header):
             raise EngineError(f"{self.title} at {self.place} can't list its images: {done.failure_text}")
-        return [_parse_record(line) for line in rows.decode("utf-8", "replace").splitlines() if line.strip()]
+        return [_parse_record(line) for line in split_lines(rows.decode("utf-8", "replace")) if line]
 
     def read_layers(self, unused_listed: t.Sequence[ListedImage], unused_layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(self._list_blobs())
@@ -101,9 +102,9 @@ class Containerd:
 
     def _find_used_names(self) -> set[str]:
         """Return the image names that containers use."""
-        header, *lines = _decode(self._run_checked("containers", "ls")).splitlines() or [""]
-        rows = [line.split() for line in lines if line.strip()]
-        if (header and header.split() != _CONTAINERS) or any(len(row) < len(_CONTAINERS) for row in rows):
+        header, *lines = split_lines(_decode(self._run_checked("containers", "ls"))) or [""]
+        rows = [_split_columns(line) for line in lines if line]
+        if (header and _split_columns(header) != _CONTAINERS) or any(len(row) < len(_CONTAINERS) for row in rows):
             raise EngineError(f"{self.title} at {self.place} printed a list of containers in an unknown format: {header[:200]!r}")
         return {row[1] for row in rows}
 
@@ -134,7 +135,7 @@ class Containerd:
 
     def remove(self, name: str) -> None:
         done = self._run("images", "rm", "--sync", name)
-        if done.status != 0 and name in _decode(self._run_checked("images", "ls", "--quiet")).splitlines():
+        if done.status != 0 and name in split_lines(_decode(self._run_checked("images", "ls", "--quiet"))):
             raise EngineRefused(f"{self.title} at {self.place} refused the request: {done.failure_text}")
 
     def untag(self, name: str) -> None:
@@ -177,6 +178,11 @@ def _decode(done: Finished) -> str:
     return done.output.decode("utf-8", "replace")
 
 
+def _split_columns(line: str) -> list[str]:
+    """Return the columns of a table that `ctr` prints. It fills them with spaces; other white space, such as U+2003, can be a part of a name."""
+    return [column for column in line.split(" ") if column]
+
+
 @dataclasses.dataclass(frozen=True)
 class _Record:
     """One name of an image in containerd."""
@@ -188,7 +194,7 @@ class _Record:
 
 def _parse_record(line: str) -> _Record:
     """Parse a line of `ctr images check`: name, type, digest and, last, whether the image is unpacked."""
-    columns = line.split()
+    columns = _split_columns(line)
     if len(columns) < 4:
         raise EngineError(f"containerd printed an image in an unknown format: {line[:200]!r}")
     return _Record(columns[0], parse_answer("the list of images that ctr printed", lambda: Digest.parse(columns[2])), columns[-1] == _TRUE)

@@ -43,7 +43,7 @@ def without_secrets(address: str) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines of a configuration file, which end at line feeds only. `str.splitlines` also splits at characters such as U+2028."""
+    """Return the lines of a file or of a program's output, which end at line feeds only. `str.splitlines` also splits at characters such as U+2028."""
     return text.removesuffix("\n").split("\n") if text else []
 
 

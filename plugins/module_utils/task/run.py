@@ -15,7 +15,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..core_version import check_core_version
 from ..errors import InvalidOption, LongshoreError, system_error
-from ..oci.text import sanitise_message
+from ..oci.text import sanitise_message, split_lines
 from ..transfer.plan import Plan
 from .arguments import Arguments, select_given
 from .secrets import HiddenOptions, Redactor, has_short_secret, may_hold_private_key, redact, register_secrets
@@ -225,7 +225,7 @@ def _diagnostics(task: Task, errors: t.Sequence[BaseException]) -> Results:
     import traceback
 
     lines = [line for error in errors[:3] for line in traceback.format_exception(type(error), error, error.__traceback__)]
-    return {"traceback": "".join(lines).splitlines(), "requests": task.request_rows()}
+    return {"traceback": split_lines("".join(lines)), "requests": task.request_rows()}
 
 
 def _results(plan: Plan, task: Task, arguments: Arguments) -> Results:

@@ -162,6 +162,21 @@ def test_a_name_that_is_not_in_full_is_an_unknown_name(ctr: FakeCtr, name: str) 
     assert found.has_unknown_name
 
 
+@pytest.mark.parametrize("space", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\u2003", "\r", "\t"])
+def test_only_line_feeds_end_a_line_of_ctr_and_only_spaces_a_column(ctr: FakeCtr, space: str) -> None:
+    """Otherwise an image or a container with such a name would hide another, or make every list fail."""
+    name = f"docker.io/library/a:1{space}{DIGEST}"
+    ctr.images(**{name: DIGEST, "docker.io/library/used:1": ID})
+    ctr.answers["containers ls"] = f"CONTAINER IMAGE RUNTIME\none {name} runc\ntwo{space}2 docker.io/library/used:1 runc\n".encode()
+    ctr.answers["images ls"] = f"{name}\ndocker.io/library/used:1\n".encode()
+    engine = ctr.engine()
+    unknown, used = engine.list_prunable_images(HOST)
+    assert (unknown.digest, unknown.has_unknown_name, unknown.in_use) == (Digest.parse(DIGEST), True, True)
+    assert (used.digest, used.in_use) == (Digest.parse(ID), True)
+    with pytest.raises(EngineRefused):  # the name is still listed
+        engine.remove(name)
+
+
 def test_age_and_labels_are_those_of_the_hosts_platform_and_only_present_blobs_count_for_the_size(ctr: FakeCtr) -> None:
     index = make_index("index")
     ctr.images(**{"docker.io/library/app:1": index.root.digest})
