@@ -20,12 +20,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import DiskFull, InputOutputError, LongshoreError
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import ALL, Selection
 from tests.support import verbs
 from tests.support.archives import index_entry, index_file, layout, pack
 from tests.support.faults import FileEvents, end_of, fail_events, kill_at, leftovers, snapshot, start_child, wrong_blobs
 from tests.support.images import Image
+from tests.support.programmable.access import AnonymousAccess
+from tests.support.programmable.distribution import Distribution
+from tests.support.programmable.server import Server
 from tests.support.random_runs import run_machine
+from tests.support.store_copies import Attach, Copy, Push, Rebase, put_layout
 from tests.support.store_model import (
     DIGEST,
     IMAGES,
@@ -64,6 +68,9 @@ RUNS: st.SearchStrategy[t.Any] = st.one_of(
     st.builds(Combine, NAME, NAME, NAME).filter(lambda run: run.name not in (run.member, run.other)),
     st.builds(Load, st.sampled_from(range(len(LOADED)))),
     st.builds(Save, SOME_NAMES),
+    st.builds(Copy, IMAGE | NAME, NAME).filter(lambda run: run.name != run.source),
+    st.builds(Attach, NAME, st.sampled_from("xy")),
+    st.builds(Push, SOME_NAMES),
 )
 
 
@@ -73,6 +80,10 @@ class StoreRuns(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(Path(tempfile.mkdtemp(prefix="ls-")), dict(zip(NAMES, IMAGES.values())))
+        self.registry = Distribution(AnonymousAccess())
+        self.cleanup = contextlib.ExitStack()
+        self.world.registry_host = self.cleanup.enter_context(Server(self.registry)).host
+        put_layout(self.world)
         self.state = State({})
         for number, named in enumerate(LOADED):
             entries = [index_entry(DIGEST[digest], name) for name, digest in named.items()]
@@ -108,8 +119,16 @@ class StoreRuns(RuleBasedStateMachine):
         self._expect(after)
         if isinstance(run, Pull):
             assert all(self.state.records(name, run.selection) for name in run.names if self.world.registry[name].root.is_index)
-        if isinstance(run, Tag):
+        if isinstance(run, (Tag, Copy)):
             assert all(self.state.records(name, before_run.platforms.get(run.source)) for name in run.sets)
+        if run in (Copy("index", NAMES[0]), Copy("index", NAMES[1]), Load(1)):
+            assert all(self.state.records(name, ALL) for name in run.sets)
+        if isinstance(run, Attach):
+            assert self.state.referrers[self.state.named[run.name]]
+        if isinstance(run, Push):
+            assert all(
+                self.registry.repositories[name.split("/")[1].split(":")[0]].tags[name.split(":")[1]] == self.state.named[name] for name in run.names
+            )
         if isinstance(run, Save):
             run.check_file(self.state, self.world)
         if isinstance(run, Append) and run.base is not None and after.named[run.base] in DIGEST:
@@ -172,6 +191,11 @@ class StoreRuns(RuleBasedStateMachine):
                 after = setting[0][0].after(self.state, self.world)
                 assert after is not None
                 assert after.named.get(name) in (found.named.get(name), ""), (name, "an acknowledged change is lost")
+        if not any(isinstance(run, (Remove, Prune)) for run in runs):
+            self._check_referrers(found)
+            for run, code in zip(runs, codes):
+                if isinstance(run, Attach) and code == 0 and not self._depends(run, runs):
+                    assert found.referrers.get(found.named[run.name]), (run.name, "an acknowledged referrer is lost")
         self.state = found
 
     def _child(self, run: Run, killed: int | None) -> t.Callable[[], None]:
@@ -198,6 +222,16 @@ class StoreRuns(RuleBasedStateMachine):
     def _depends(self, run: Run, runs: t.Sequence[Run]) -> bool:
         """Return whether RUN reads a name that another run sets."""
         return any(name in other.sets for other in runs if other is not run for name in run.reads)
+
+    @rule(names=st.permutations(NAMES), image=st.sampled_from(["old", "new", "leaving"]))
+    def rebase(self, names: list[str], image: str) -> None:
+        """Pull an image and two bases, so that the image can be put on the other base."""
+        target, *sources = names
+        self.world.registry.update(zip(sources, (IMAGES[image], IMAGES["base"], IMAGES["new-base"])))
+        self.run(Pull(tuple(sources), ()))
+        self.run(Rebase(target, *sources))
+        made = self.state.named[target]
+        assert self.world.made.setdefault(("rebase", image, sources[-1]), made) == made
 
     @rule(name=NAME, image=IMAGE)
     def move_at_the_registry(self, name: str, image: str) -> None:
@@ -237,6 +271,11 @@ class StoreRuns(RuleBasedStateMachine):
         for name, recorded in self.state.platforms.items():
             assert found.named.get(name) != self.state.named[name] or found.records(name, recorded), (name, recorded)
 
+    def _check_referrers(self, found: State) -> None:
+        """Check that no image that stays lost a referrer."""
+        for digest, referrers in self.state.referrers.items():
+            assert not found.has_image(digest) or referrers <= found.referrers.get(digest, frozenset()), digest
+
     def _expect(self, after: State) -> None:
         """Check that the store has what the model says, and complete the digests that the model doesn't know."""
         found = read_state(self.world.store)
@@ -244,6 +283,8 @@ class StoreRuns(RuleBasedStateMachine):
         expected = State(known, after.unnamed - set(known.values()))
         assert found == expected
         self._check_recorded_platforms(found)
+        self._check_referrers(found)
+        assert found.dangling <= self.state.dangling
         self.state = found
 
     def _expect_some(self, found: State, planned: tuple[Run, State]) -> None:
@@ -254,6 +295,7 @@ class StoreRuns(RuleBasedStateMachine):
             assert digest == self.state.named.get(name) or (name in run.sets and after.named.get(name) in (digest, "")), name
         assert found.unnamed <= self.state.unnamed | set(self.state.named.values()) | set(after.named.values())
         self._check_recorded_platforms(found)
+        self._check_referrers(found)
         self.state = found
 
     @invariant()
@@ -271,6 +313,7 @@ class StoreRuns(RuleBasedStateMachine):
             verbs.prune(self.world.store, keep=0)
             assert list(self.world.store.glob("blobs/*/*")) == []
         finally:
+            self.cleanup.close()
             shutil.rmtree(self.world.folder)
 
 

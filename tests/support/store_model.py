@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import read_subject
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
@@ -20,11 +21,12 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.save import
 
 from . import verbs
 from .images import FakeRepository, Image, make_image
-from .verbs import HOST, INDEX, LEAVING, MOVING, NEW, OLD, Act
+from .verbs import BASE, HOST, INDEX, LEAVING, MOVING, NEW, NEW_BASE, OLD, Act
 
 NAMES = ("r.test/a:1", "r.test/a:2", "r.test/b:1", "r.test/c:1")
 # One is larger than the limit above which downloads are resumed.
 IMAGES = {"old": OLD, "moving": MOVING, "leaving": LEAVING, "new": NEW, "index": INDEX, "large": make_image("large", 1, size=1_200_000)}
+IMAGES.update({"base": BASE, "new-base": NEW_BASE})
 DIGEST = {str(image.root.digest): image for image in IMAGES.values()}
 
 Named = dict[str, str]
@@ -32,11 +34,19 @@ Named = dict[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """The digest of each name, and the images without a name. `platforms` are those that the entry of a name records, which must stay complete."""
+    """The digest of each name, and the images without a name. `platforms` are those that the entry of a name records, which must stay complete.
+
+    `referrers` are the digests of the referrers of each digest, and `dangling` those whose subject isn't in the store.
+    """
 
     named: Named
     unnamed: frozenset[str] = frozenset()
     platforms: t.Mapping[str, Selection] = dataclasses.field(default_factory=dict, compare=False)
+    referrers: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict, compare=False)
+    dangling: frozenset[str] = dataclasses.field(default=frozenset(), compare=False)
+
+    def has_image(self, digest: str) -> bool:
+        return digest in self.unnamed or digest in self.named.values()
 
     def records(self, name: str, wanted: Selection | None) -> bool:
         """Return whether the entry of NAME records all WANTED platforms."""
@@ -54,23 +64,41 @@ class State:
 
 def read_state(path: Path) -> State:
     """Return what the index of a store says."""
-    entries = verbs.opened(path).index.entries
+    store = verbs.opened(path)
+    entries = store.index.entries
+    subjects = {str(entry.digest): read_subject(store.read_document(entry.root) or b"", entry.label) for entry in entries if entry.name is None}
+    unnamed = frozenset(digest for digest, subject in subjects.items() if subject is None)
+    referrers: dict[str, frozenset[str]] = {}
+    for digest, subject in subjects.items():
+        if subject is not None:
+            referrers[str(subject)] = referrers.get(str(subject), frozenset()) | {digest}
+    graphs = [store.read_graph(entry) for entry in entries] if referrers else []
+    documents = {str(digest) for graph in graphs if graph is not None for digest in graph.document_digests}
+    dangling = frozenset(digest for subject, digests in referrers.items() if subject not in documents for digest in digests)
     named = {str(entry.name): str(entry.digest) for entry in entries if entry.name is not None}
     platforms = {str(entry.name): entry.selection for entry in entries if entry.name is not None and entry.selection is not None}
-    return State(named, frozenset(str(entry.digest) for entry in entries if entry.name is None), platforms)
+    return State(named, unnamed, platforms, referrers, dangling)
 
 
 @dataclasses.dataclass
 class World:
-    """Everything beside the store: the registry, archives, and files. `made` are the digests of images that were made, by their inputs."""
+    """Everything beside the store: the registry, archives, and files. `made` are the digests of images that were made, by their inputs.
+
+    Images are pulled from `registry`, which is in memory, and pushed to `registry_host`.
+    """
 
     folder: Path
     registry: dict[str, Image]
+    registry_host: str = ""
     made: dict[tuple[str, ...], str] = dataclasses.field(default_factory=dict)
 
     @property
     def store(self) -> Path:
         return self.folder / "store"
+
+    @property
+    def layout(self) -> Path:
+        return self.folder / "layout"
 
     @property
     def repository(self) -> FakeRepository:

@@ -12,7 +12,7 @@ import typing as t
 from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
-from ..oci.platform import Platform, Selection
+from ..oci.platform import ALL, Platform, Selection
 from ..transfer.plan import ImageFacts, RefState
 
 if t.TYPE_CHECKING:
@@ -45,6 +45,18 @@ def ref_state(store: Store, entry: Entry | None) -> RefState | None:
         return None
     graph = complete_graph(store, entry)
     return RefState(entry.descriptor.digest, tuple(graph.platforms) if graph is not None else ())
+
+
+def describe_record(name: str, before: Entry | None, graph: Graph, selection: Selection | None) -> tuple[str, ...]:
+    """Return the action that records platforms of SELECTION for the entry of an index, none if the entry records them all.
+
+    Their content can be complete already, because another image has it. An entry without a record, as other tools write it, gets none without a change.
+    """
+    if before is None or before.selection is None or before.digest != graph.root.digest or selection is None:
+        return ()
+    recorded = before.selection.texts()
+    new = [text for text in before.selection.union(selection).texts() if text not in recorded]
+    return (f"keep {name} complete from now on for {'all platforms' if new == ALL.texts() else ', '.join(new)}",) if new else ()
 
 
 def image_facts(name: str | None, graph: Graph, requested: Selection | None, host: Platform) -> ImageFacts:

@@ -23,7 +23,7 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import FoundReferrers, LayoutReferrers, find_referrers
 from ..places.archive.catalog import ArchiveCatalog, NamedArchiveImage
-from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
+from ..places.facts import describe_record, describe_transfer, image_facts, ref_state, short_digest
 from ..places.platforms import is_damaged, merge_with_store, platforms_to_record
 from ..places.referrer_plan import ReferrerPlan
 from ..places.store.referrers import plan_for_store
@@ -228,7 +228,7 @@ class _Loader:
             platforms_to_record(image.graph, self.options.selection),
             moves=moves,
             reused=(*image.graph.blobs_without(moves), *referrers.blobs_without((*image.graph.blobs, *moves))),
-            pending=referrers.is_changed or any(image.is_damaged or ref_state(self.store, entry) != image.state for entry in before),
+            pending=referrers.is_changed or any(self._list_actions(image, "", entry, "load") for entry in before),
             free=self.options.existing in (KEEP, FAIL),
             referrers=referrers.missing,
         )
@@ -276,10 +276,16 @@ class _Loader:
             requested=str(name),
             image=image_facts(str(name), image.after, self.options.selection, self.options.host),
             changes=(RefChange(str(name), was, will_be),),
-            actions=(action,) if was != will_be or image.is_damaged else (),
+            actions=self._list_actions(image, str(name), before, action),
             transfer=transfer,
             results={"previous_digest": str(was.digest) if was is not None else None, "kept": False},
         )
+
+    def _list_actions(self, image: _ImageToLoad, label: str, before: Entry | None, action: str) -> tuple[str, ...]:
+        """Return ACTION if the image or its name changes, else the action that only records platforms, or none."""
+        if image.is_damaged or ref_state(self.store, before) != image.state:
+            return (action,)
+        return describe_record(label, before, image.graph, platforms_to_record(image.graph, self.options.selection))
 
     def _plan_unnamed(self, image: _ImageToLoad, before: Entry | None, transfer: Transfer) -> ImagePlan:
         digest = image.graph.root.digest
@@ -288,7 +294,7 @@ class _Loader:
             requested=str(digest),
             image=image_facts(None, image.after, self.options.selection, self.options.host),
             changes=(RefChange(str(digest), was, will_be),),
-            actions=(f"load the unnamed image {digest}: {self._describe_missing(image.graph)}",) if was != will_be or image.is_damaged else (),
+            actions=self._list_actions(image, str(digest), before, f"load the unnamed image {digest}: {self._describe_missing(image.graph)}"),
             transfer=transfer,
             results={"previous_digest": None, "kept": False},
         )

@@ -17,7 +17,7 @@ from ..oci.manifest import Descriptor, Index, describe_document
 from ..oci.matching import check_single_platform, reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
-from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
+from ..places.facts import describe_record, describe_transfer, image_facts, ref_state, short_digest
 from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
@@ -259,7 +259,9 @@ class _Puller:
         of_image = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
         is_incomplete = of_image or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
-        actions = [_action(name, was, will_be, of_image)] if is_incomplete or was != will_be else []
+        asked = self.selection if self.selection.explicit else None
+        changed = is_incomplete or was != will_be
+        actions = [_action(name, was, will_be, of_image)] if changed else [*describe_record(name, before, graph, asked)]
         # The registry may have another signature under the same tag, and nobody verified that one.
         referrers = self._plan_referrers(reference, graph, referrers_at, keep=verified.is_signed_in_store)
         moves = of_image

@@ -16,7 +16,7 @@ from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
 from ..copy_job import CopyJob, inspect_jobs
-from ..facts import describe_transfer, image_facts, ref_state, short_digest
+from ..facts import describe_record, describe_transfer, image_facts, ref_state, short_digest
 from ..platforms import is_damaged, merge_with_store, platforms_to_record
 from ..referrer_plan import ReferrerPlan
 from ..same_image import find_same_image
@@ -78,14 +78,15 @@ class LayoutCopyPlanner:
         store = self.sources.store(job.target)
         after = merge_with_store(store, graph, lambda descriptor: store.read_document(descriptor) or job.image_source.read_document(descriptor))
         label = str(job.name or graph.root.digest)
-        was, will_be = ref_state(store, self._current_entry(job, store)), RefState(graph.root.digest, tuple(after.platforms))
+        before, recorded = self._current_entry(job, store), platforms_to_record(graph, job.selection)
+        was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(after.platforms))
         of_image = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
         added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not store.has_blob(blob))
         moves = (*of_image, *added)
         changed = was != will_be or is_damaged(store, graph)
         replaced = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
         action = f"copy {job.source} to {label} in {store.path} ({short_digest(will_be.digest)}){replaced}: {describe_transfer(of_image)}"
-        actions = [*([action] if changed else []), *referrers.actions("copy", label, added)]
+        actions = [*([action] if changed else describe_record(label, before, graph, recorded)), *referrers.actions("copy", label, added)]
         return ImagePlan(
             requested=label,
             image=image_facts(str(job.name) if job.name is not None else None, after, job.selection, self.host),
@@ -96,7 +97,7 @@ class LayoutCopyPlanner:
                 store,
                 graph,
                 (job.name,) if job.name is not None else (),
-                platforms_to_record(graph, job.selection),
+                recorded,
                 moves=moves,
                 reused=(*graph.blobs_without(moves), *referrers.blobs_without((*graph.blobs, *moves))),
                 pending=bool(actions),
