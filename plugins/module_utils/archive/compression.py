@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import bz2
+import struct
 import typing as t
 import zlib
 
@@ -16,10 +17,13 @@ from ..oci.text import sanitise
 
 CHUNK = 1024 * 1024
 GZIP, BZIP2, XZ, ZSTD = "gzip", "bzip2", "xz", "zstd"
+# Gzip whose blocks are stored, not compressed: its bytes depend on the content only, and not on the version of zlib.
+STORED = "gzip of stored blocks"
 
 _MAGIC = ((b"\x1f\x8b", GZIP), (b"BZh", BZIP2), (b"\xfd7zXZ\0", XZ), (b"\x28\xb5\x2f\xfd", ZSTD))
 _SKIPPABLE = b"\x2a\x4d\x18"
 _SPLIT_SIZE = 64 * 1024
+_STORED_BLOCK = 65535  # the most that a stored block holds (RFC 1951, 3.2.4)
 
 
 def detect_compression(beginning: bytes) -> str | None:
@@ -206,12 +210,35 @@ def _find_expander(kind: str, what: str) -> tuple[t.Callable[[], t.Any], tuple[t
 
 def compress(chunks: t.Iterable[bytes | memoryview], kind: str, what: str) -> t.Iterator[bytes]:
     """Yield a compressed stream of one member without name or time, so that its bytes depend only on the content and the library."""
+    if kind == STORED:
+        yield from _store(chunks)
+        return
     compressor: t.Any = zlib.compressobj(6, zlib.DEFLATED, 31) if kind == GZIP else _import_zstandard(what).ZstdCompressor(level=3).compressobj()
     for chunk in chunks:
         data = compressor.compress(chunk)
         if data:
             yield data
     yield compressor.flush()
+
+
+def _store(chunks: t.Iterable[bytes | memoryview]) -> t.Iterator[bytes]:
+    """Yield a gzip stream whose blocks are all stored. The same content gives the same bytes, however it is split into CHUNKS."""
+    yield b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+    checksum = size = 0
+    pending = bytearray()
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk, checksum)
+        size += len(chunk)
+        pending += chunk
+        complete = len(pending) - len(pending) % _STORED_BLOCK
+        for start in range(0, complete, _STORED_BLOCK):
+            yield _stored_block(pending[start : start + _STORED_BLOCK], is_last=False)
+        del pending[:complete]
+    yield _stored_block(pending, is_last=True) + struct.pack("<II", checksum, size & 0xFFFFFFFF)
+
+
+def _stored_block(data: bytearray, *, is_last: bool) -> bytes:
+    return struct.pack("<BHH", is_last, len(data), len(data) ^ 0xFFFF) + data
 
 
 def _import_zstandard(what: str) -> t.Any:

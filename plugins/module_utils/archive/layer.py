@@ -18,14 +18,14 @@ from ..errors import CorruptArchive, UnsupportedFormat
 from ..oci import media_types
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
-from .compression import GZIP, ZSTD, ExpansionLimit, compress, decompress, detect_compression
+from .compression import GZIP, STORED, ZSTD, ExpansionLimit, compress, decompress, detect_compression
 from .image_tree import ImageTree
 from .layer_members import FileState, LayerMember, plan_members
 from .layer_source import LayerSource
-from .source_files import SourceFiles, changed, is_folder, opened_file, opened_parent, read_content, read_status
+from .source_files import SourceFiles, changed, is_folder, opened_file, opened_parent, read_content, read_status, read_unchanged_file
 from .tar import BLOCK, FILE, FOLDER, LINK, SYMLINK, NotATar, StreamBytes, TarMember, TarReader, checked_tar
 
-_LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
+_LAYER_TYPES = {None: media_types.OCI_LAYER, GZIP: media_types.OCI_LAYER_GZIP, STORED: media_types.OCI_LAYER_GZIP, ZSTD: media_types.OCI_LAYER_ZSTD}
 _TAR_TYPES = {FILE: tarfile.REGTYPE, FOLDER: tarfile.DIRTYPE, SYMLINK: tarfile.SYMTYPE, LINK: tarfile.LNKTYPE}
 
 # Reads a stream to its end, and returns its digest and size.
@@ -70,7 +70,7 @@ class Layer:
         """Yield the bytes of the layer."""
         source, members = self.planned.source, self.planned.members
         if members is None:
-            return _read_tar_unchanged(str(source.path))
+            return read_unchanged_file(str(source.path))
         tar = _write_tar(source, members)
         return tar if source.compression is None else compress(tar, source.compression, str(source.path))
 
@@ -90,7 +90,7 @@ def plan_layer(source: LayerSource, tree: ImageTree, is_last: bool = True) -> Pl
     path = str(source.path)
     source.require_no_changes(path)
     if not is_last:
-        with contextlib.closing(_read_tar_unchanged(path)) as chunks:
+        with contextlib.closing(read_unchanged_file(path)) as chunks:
             first = next(chunks, b"")
             kind = detect_compression(first)
             tree.apply_layer(read_layer(_chain(first, chunks), kind, path), path)
@@ -164,13 +164,6 @@ def _measure_tar(planned: PlannedLayer, consume: Consume) -> Layer:
             except NotATar as error:
                 raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
     return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, planned)
-
-
-def _read_tar_unchanged(path: str) -> t.Generator[bytes, None, None]:
-    with contextlib.ExitStack() as stack:
-        folder, name = stack.enter_context(opened_parent(path))
-        descriptor, status = stack.enter_context(opened_file(folder, name, path))
-        yield from read_content(descriptor, status.st_size)
 
 
 def _chain(first: bytes, rest: t.Iterator[bytes]) -> t.Iterator[bytes]:

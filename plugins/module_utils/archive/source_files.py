@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read the files of a layer's source, which other users may change at any time. Links are never followed below the source."""
+"""Read the files of a layer's or an artifact's source, which other users may change at any time. Links are never followed below the source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def opened_parent(path: str) -> t.Iterator[tuple[Folder, str]]:
     try:
         folder, name = open_parent(path)
     except OSError as error:
-        raise system_error(error, f"the src of a layer, {path}") from error
+        raise system_error(error, path) from error
     with folder:
         yield folder, name
 
@@ -32,7 +32,7 @@ def read_status(folder: Folder, name: str, path: str) -> os.stat_result:
     try:
         return os.stat(name or ".", dir_fd=folder.descriptor, follow_symlinks=False)
     except OSError as error:
-        raise system_error(error, f"the src of a layer, {path}") from error
+        raise system_error(error, path) from error
 
 
 def is_folder(path: str) -> bool:
@@ -116,6 +116,14 @@ def read_content(descriptor: int, size: int) -> t.Iterator[bytes]:
             return
         offset += len(chunk)
         yield chunk
+
+
+def read_unchanged_file(path: str) -> t.Generator[bytes, None, None]:
+    """Yield the content of a regular file. Raises CorruptArchive if it changes while it is read, InputOutputError."""
+    with contextlib.ExitStack() as stack:
+        folder, name = stack.enter_context(opened_parent(path))
+        descriptor, status = stack.enter_context(opened_file(folder, name, path))
+        yield from read_content(descriptor, status.st_size)
 
 
 @contextlib.contextmanager

@@ -340,7 +340,7 @@ def test_a_file_that_is_not_a_tar_needs_a_destination(tmp_path: Path, content: b
 
 def test_a_source_that_is_not_there_is_called_the_source_of_a_layer(tmp_path: Path) -> None:
     for destination in (None, "/opt/"):
-        with pytest.raises(InputOutputError, match=f"the src of a layer, {tmp_path}/absent: No such file or directory"):
+        with pytest.raises(InputOutputError, match=f"{tmp_path}/absent: No such file or directory"):
             measure_layer(source(tmp_path / "absent", destination))
 
 
