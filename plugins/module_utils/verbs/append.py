@@ -13,18 +13,18 @@ import typing as t
 
 from ..archive.exclusions import Exclusions
 from ..archive.image_tree import ImageTree
-from ..archive.layer import Layer, PlannedLayer, measure, needs_tree, plan_layer
+from ..archive.layer import PlannedLayer, measure, needs_tree, plan_layer
 from ..archive.layer_source import LayerSource
-from ..errors import CorruptArchive, InvalidOption, LongshoreError
+from ..errors import InvalidOption
 from ..oci.compose import Base, NewLayer, compose_image, parse_created
-from ..oci.digest import Digest, DigestMismatch, hash_stream
+from ..oci.digest import Digest, hash_stream
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.settings import Settings
-from ..transfer.plan import ImagePlan, TransferPlan
+from ..transfer.plan import TransferPlan
 from ..transfer.workers import Workers
 from .bases import StoredBase, read_tree
-from .made import ComposedImage, MadeContent, compose_graph, plan_made_image
+from .made import ComposedImage, MadeContent, SourcePlan, compose_graph, plan_made_image
 
 if t.TYPE_CHECKING:
     from ..store.staging import Staging
@@ -84,20 +84,7 @@ def plan_append(store: Store, new_image: NewImage, host: Platform, workers: Work
     graph, documents = compose_graph(made, is_index=new_image.is_index, annotations=new_image.annotations)
     source = MadeContent(store, documents, {layer.descriptor.digest: layer for layer in layers.values()})
     image = plan_made_image(store, new_image.name, graph, source, host, staging)
-    return AppendPlan([image], layers=tuple(layers.values()))
-
-
-@dataclasses.dataclass(frozen=True)
-class AppendPlan(TransferPlan):
-    """The plan of one new image with new `layers`."""
-
-    layers: t.Sequence[Layer] = ()
-
-    def error_of(self, image: ImagePlan) -> LongshoreError | None:
-        """Name the source file of a layer that changed after it was measured: the digest alone would not help a user."""
-        error = super().error_of(image)
-        changed = [layer for layer in self.layers if isinstance(error, DigestMismatch) and error.digest == layer.descriptor.digest]
-        return CorruptArchive(f"{changed[0].source.path} changed while it was read") if changed else error
+    return SourcePlan([image], paths={layer.descriptor.digest: str(layer.source.path) for layer in layers.values()})
 
 
 def _read_bases(store: Store, new_image: NewImage, host: Platform) -> list[tuple[Platform, Base | None]]:

@@ -9,17 +9,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ..errors import CorruptArchive, LongshoreError
 from ..oci import media_types
 from ..oci.compose_index import IndexEntry, IndexImage, compose_index
 from ..oci.config import ImageConfig
-from ..oci.digest import Digest
+from ..oci.digest import Digest, DigestMismatch
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor, Manifest
 from ..oci.platform import ALL, Platform, Selection
 from ..oci.reference import Reference
 from ..places.facts import describe_transfer, image_facts, ref_state, short_digest
 from ..transfer.interfaces import Chunks, Sink, Source
-from ..transfer.plan import ImagePlan, RefChange, RefState
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 
 if t.TYPE_CHECKING:
@@ -33,6 +34,19 @@ class ComposedImage:
     platform: Platform
     manifest: Manifest
     config: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class SourcePlan(TransferPlan):
+    """The plan of one new image that is made of files of the host. `paths` has the source of each blob."""
+
+    paths: t.Mapping[Digest, str] = dataclasses.field(default_factory=dict)
+
+    def error_of(self, image: ImagePlan) -> LongshoreError | None:
+        """Name the file or folder that changed after it was measured: the digest of the blob alone would not help a user."""
+        error = super().error_of(image)
+        path = self.paths.get(error.digest) if isinstance(error, DigestMismatch) and error.digest is not None else None
+        return CorruptArchive(f"{path} changed while it was read") if path is not None else error
 
 
 class MadeLayer(t.Protocol):
