@@ -211,6 +211,13 @@ def test_a_chart_has_the_config_that_helm_writes(tmp_path: Path) -> None:
     }
 
 
+def test_a_chart_has_the_digest_that_helm_recorded_for_its_config(tmp_path: Path) -> None:
+    """From helm/helm issue 8248: the manifest of the chart that `helm create mychart` made."""
+    chart = 'apiVersion: v1\nappVersion: "1.0"\ndescription: A Helm chart for Kubernetes\nname: mychart\nversion: 0.1.0\n'
+    config = read("r.test/mychart:0.1.0", package(tmp_path / "mychart.tgz", chart), preset="helm_chart").config
+    assert (str(config.digest), config.size) == ("sha256:8ec7c0f2f6860037c19b54c3cfbab48d9b4b21b485a93d87b64690fdb68c2111", 117)
+
+
 def test_the_provenance_of_a_chart_is_its_second_layer(tmp_path: Path) -> None:
     chart, provenance = package(tmp_path / "web.tgz"), write(tmp_path / "web.tgz.prov", b"signed")
     content = read("r.test/web:1.4.0_build.7", chart, provenance, preset="helm_chart")
