@@ -26,7 +26,7 @@ if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from .archive.catalog import ArchiveCatalog
     from .catalog import PlacedImage
-    from .engine.catalog import EngineCatalog
+    from .engine.reader import EngineReader
     from .store.catalog import StoreCatalog
 
 _ImageT = t.TypeVar("_ImageT", bound="PlacedImage")
@@ -63,7 +63,7 @@ class ImageSources:
         self._host = host
         self._lock = threading.RLock()
         self._layouts: dict[tuple[str, str], StoreCatalog] = {}
-        self._engines: dict[tuple[str, str | None], EngineCatalog] = {}
+        self._engines: dict[tuple[str, str | None], EngineReader] = {}
         self._archives: dict[str, tuple[Archive, ArchiveCatalog]] = {}
         self._tags: dict[str, DigestTags] = {}
 
@@ -81,14 +81,14 @@ class ImageSources:
                 self._layouts[key] = StoreCatalog(store, self._host)
             return self._layouts[key]
 
-    def engine(self, location: Location) -> EngineCatalog:
+    def engine(self, location: Location) -> EngineReader:
         """Return the engine at LOCATION. Raises EngineError if it can't be reached."""
-        from .engine.catalog import EngineCatalog
+        from .engine.reader import EngineReader
 
         key = (location.scheme, location.namespace)
         with self._lock:
             if key not in self._engines:
-                self._engines[key] = EngineCatalog(self._places.engine(*key), self._host)
+                self._engines[key] = EngineReader(self._places.engine(*key), self._host)
             return self._engines[key]
 
     def find(self, location: Location) -> ImageSource:

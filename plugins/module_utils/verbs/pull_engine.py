@@ -25,8 +25,7 @@ from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loading import EngineLoader
 from ..places.engine.loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from ..places.engine.platforms import has_platforms, select_for_engine
-from ..places.engine.target import find_at_registry
-from ..places.registry.source import RegistrySource
+from ..places.registry.source import RegistrySource, find_at_registry
 from ..places.verification import Verification, check_trust
 from ..transfer.plan import ImagePlan, TransferPlan
 from .pull_policy import PullPolicy

@@ -21,8 +21,8 @@ from ..oci.layout import BASE_DIGESTS
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
 from ..places.archive.saved_image import saved_image
-from ..places.engine.catalog import EngineCatalog
 from ..places.engine.images import NamedEngineImage
+from ..places.engine.reader import EngineReader
 from ..places.engine.source import EngineImageSource
 from ..places.facts import image_facts, short_digest
 from ..places.platforms import select_from_index
@@ -47,7 +47,7 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
     Raises ImageNotFound, PlatformMissing, EngineError, and UnsupportedFormat for a target that can't be replaced.
     """
     check_form(options.form, options.compression, options.bases)
-    reader = EngineCatalog(engine, options.host)
+    reader = EngineReader(engine, options.host)
     entries = {entry: None for name in names for entry in _find(reader, name)}
     images = [(entry, reader.open(entry)) for entry in entries]
     chosen = [_Chosen(entry, image, _read_image(entry, image, options)) for entry, image in images]
@@ -72,7 +72,7 @@ def plan_save_engine(engine: ManagedEngine, names: t.Sequence[Reference | Digest
     )
 
 
-def _find(reader: EngineCatalog, name: Reference | Digest) -> list[NamedEngineImage]:
+def _find(reader: EngineReader, name: Reference | Digest) -> list[NamedEngineImage]:
     first = reader.get(name)
     return reader.select(name) if isinstance(name, Digest) else [first]
 

@@ -20,8 +20,8 @@ from ...oci.manifest import Descriptor, Manifest
 from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ..inspected_image import Facts, InspectedImage
-from .catalog import EngineCatalog
 from .images import NamedEngineImage
+from .reader import EngineReader
 
 
 class _UnsignedImage(InspectedImage):
@@ -89,12 +89,12 @@ class _DescribedImage(_UnsignedImage):
 
 def images_in_engine(engine: ManagedEngine, host: Platform) -> tuple[list[InspectedImage], str]:
     """Return the images of an engine, and its name in messages. Raises EngineError if the engine can't be reached."""
-    reader = EngineCatalog(engine, host)
+    reader = EngineReader(engine, host)
     inspect = functools.partial(_inspect_content, reader) if isinstance(engine, ContentEngine) else functools.partial(_inspect_description, reader)
     return [inspect(entry) for entry in reader.images.entries], reader.images.place
 
 
-def _inspect_description(reader: EngineCatalog, entry: NamedEngineImage) -> InspectedImage:
+def _inspect_description(reader: EngineReader, entry: NamedEngineImage) -> InspectedImage:
     def describe() -> bytes | None:
         description = reader.engine.describe(entry.image)
         return encode_canonical(description.config.members) if description is not None else None
@@ -102,7 +102,7 @@ def _inspect_description(reader: EngineCatalog, entry: NamedEngineImage) -> Insp
     return _DescribedImage(entry, describe, functools.partial(reader.image_ids, entry))
 
 
-def _inspect_content(reader: EngineCatalog, entry: NamedEngineImage) -> InspectedImage:
+def _inspect_content(reader: EngineReader, entry: NamedEngineImage) -> InspectedImage:
     """Return an image of an engine that can return every blob. If its root is missing or is no image, return only its digest."""
     image = reader.open(entry)
     try:

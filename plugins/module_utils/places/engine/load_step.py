@@ -80,9 +80,9 @@ class LoadIntoEngine(Step):
                 listed = engine.list_images()
                 is_present = outgoing.is_in(find_current(listed, outgoing, engine))
                 if is_present and outgoing.several:
-                    from .catalog import EngineCatalog
+                    from .reader import EngineReader
 
-                    reader = EngineCatalog(engine, outgoing.engine_platform, listed)
+                    reader = EngineReader(engine, outgoing.engine_platform, listed)
                     is_present = contains_images(read_complete_part(reader, outgoing.name), outgoing)
             except EngineRefused as error:
                 return error.message

@@ -27,7 +27,7 @@ from .outgoing_image import OutgoingImage, find_current, state_of
 from .platforms import is_several, read_complete_part
 
 if t.TYPE_CHECKING:
-    from .catalog import EngineCatalog
+    from .reader import EngineReader
 
 # Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
 from .loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
@@ -47,11 +47,11 @@ class EngineLoader:
         return self.engine.list_images()
 
     @functools.cached_property
-    def reader(self) -> EngineCatalog:
+    def reader(self) -> EngineReader:
         """The images of the engine before the run, to read their content."""
-        from .catalog import EngineCatalog
+        from .reader import EngineReader
 
-        return EngineCatalog(self.engine, self.engine_platform, self.listed)
+        return EngineReader(self.engine, self.engine_platform, self.listed)
 
     @property
     def names(self) -> list[Reference]:

@@ -18,7 +18,7 @@ from ...oci.reference import Reference
 from .outgoing_image import OutgoingImage
 
 if t.TYPE_CHECKING:
-    from .catalog import EngineCatalog
+    from .reader import EngineReader
 
 
 def is_several(selection: Selection | None) -> bool:
@@ -35,7 +35,7 @@ def select_for_engine(engine: ManagedEngine, selection: Selection | None) -> Sel
     return selection
 
 
-def read_complete_part(reader: EngineCatalog, name: Reference) -> Graph | None:
+def read_complete_part(reader: EngineReader, name: Reference) -> Graph | None:
     """Return the part of the image NAME that an engine has completely. None if it can't be read."""
     try:
         source = reader.find(name)
@@ -44,7 +44,7 @@ def read_complete_part(reader: EngineCatalog, name: Reference) -> Graph | None:
         return None  # it is sent again, which reports the engine's error
 
 
-def has_platforms(reader: EngineCatalog, current: ListedImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
+def has_platforms(reader: EngineReader, current: ListedImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
     """Return whether an engine has its image CURRENT, which is named NAME, for all platforms of SELECTION, by default for its own.
 
     Without SELECTION, an image that is no index counts for any platform.
@@ -67,7 +67,7 @@ def has_platforms(reader: EngineCatalog, current: ListedImage, name: Reference, 
     return all(not present.isdisjoint(wanted.fallbacks()) for wanted in selection.platforms)
 
 
-def _read_platform(reader: EngineCatalog, name: Reference) -> Platform | None:
+def _read_platform(reader: EngineReader, name: Reference) -> Platform | None:
     entry = reader.images.get_named(name)
     description = reader.engine.describe(entry.image) if entry is not None else None
     return ImageConfig.read(encode_canonical(description.config.members), str(name)).platform if description is not None else None

@@ -10,13 +10,12 @@ import functools
 import typing as t
 
 from ...errors import InvalidOption, LongshoreError
-from ...oci.manifest import Descriptor
 from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Step
 from ...transfer.workers import Workers
 from ..copy_job import CopyJob
-from ..registry.source import RegistrySource
+from ..registry.source import RegistrySource, find_at_registry
 from ..sources import ImageSources
 from .load_step import LoadIntoEngine
 from .loading import EngineLoader
@@ -25,7 +24,6 @@ from .platforms import select_for_engine
 
 if t.TYPE_CHECKING:
     from ...engine.interfaces import ManagedEngine
-    from ...registry.repository import Repository
 
 
 class EngineCopyPlanner:
@@ -95,11 +93,3 @@ def _request(job: CopyJob) -> LoadRequest | FailedLoad:
 
 def _results(job: CopyJob) -> dict[str, t.Any]:
     return {**job.labels, "endpoint": None, "previous_digest": None, "referrers": []}
-
-
-def find_at_registry(repository: Repository, descriptor: Descriptor, names: t.Collection[Reference]) -> bytes | None:
-    """Return a document of another image of REPOSITORY, None if none of NAMES, the names of that image, is in this repository."""
-    here = Reference(repository.registry, repository.repository)
-    if not any(name.context == here.context for name in names):
-        return None
-    return repository.read_document(descriptor if descriptor.media_type else repository.fetch_manifest(here.with_digest(descriptor.digest)))

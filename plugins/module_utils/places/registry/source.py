@@ -57,3 +57,11 @@ class RegistrySource:
         from ...registry.referrers import RepositoryReferrers
 
         return RepositoryReferrers(self.source, self._tags(self.source))
+
+
+def find_at_registry(repository: Repository, descriptor: Descriptor, names: t.Collection[Reference]) -> bytes | None:
+    """Return a document of another image of REPOSITORY, None if none of NAMES, the names of that image, is in this repository."""
+    here = Reference(repository.registry, repository.repository)
+    if not any(name.context == here.context for name in names):
+        return None
+    return repository.read_document(descriptor if descriptor.media_type else repository.fetch_manifest(here.with_digest(descriptor.digest)))
