@@ -68,8 +68,8 @@ from ..module_utils.core_version import check_core_version
 from ..module_utils.errors import LongshoreError
 from ..module_utils.oci.reference import Reference
 from ..module_utils.oci.text import sanitise_message
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.secrets import redact, register_secrets
-from ..module_utils.task.task import Task
 from ..module_utils.verbs.info_remote import resolve_digest
 from ..plugin_utils.lookup_options import read_lookup_options
 from ..plugin_utils.registry_options import read_registry_options
@@ -84,7 +84,7 @@ class LookupModule(LookupBase):
         options = read_lookup_options(plugin, "digest", variables, kwargs)
         try:
             check_core_version(core_version)
-            task = Task(read_registry_options(options), check_mode=True)
+            task = RegistryTask(read_registry_options(options), check_mode=True)
         except LongshoreError as error:
             raise AnsibleLookupError(error.message) from None
         try:

@@ -373,6 +373,7 @@ from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
 from ..module_utils.task.layer_options import CONFIG, LAYER, read_layer, read_settings
 from ..module_utils.task.run import run
+from ..module_utils.task.staging import open_staging
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.append import SCRATCH, NewImage, WantedLayer, plan_append
@@ -393,7 +394,7 @@ def argument_spec() -> Arguments:
 
 def plan(task: Task) -> Plan:
     """Return the change of the name, from its current image to the new one, and the blobs that the new image needs."""
-    return plan_append(task.store, read_new_image(task), task.host, task.workers, task.staging)
+    return plan_append(task.store, read_new_image(task), task.host, task.workers, open_staging(task))
 
 
 def read_new_image(task: Task) -> NewImage:

@@ -291,14 +291,17 @@ registry_errors:
   sample: ["MANIFEST_UNKNOWN: manifest unknown"]
 """
 
+import functools
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.places.sources import Places
 from ..module_utils.task.arguments import ENGINE, ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.engines import open_engine_at
+from ..module_utils.task.locations import read_locations
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.copy import plan_copy
 
@@ -327,24 +330,24 @@ def argument_spec() -> Arguments:
     ).accepting(ENGINE)
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which destinations change: each, from its current digest to the digest at the source."""
     params = task.params
-    pairs = [task.locations(entry["src"], entry["dest"]) for entry in params["images"] or [params]]
+    pairs = [read_locations(entry["src"], entry["dest"]) for entry in params["images"] or [params]]
     task.open_registries([location.reference for pair in pairs for location in pair if location.reference is not None])
     return plan_copy(
         pairs,
-        places=Places(task.repository, task.destination, task.open_engine_at, task.open_store),
+        places=Places(task.repository, task.destination, functools.partial(open_engine_at, task), task.open_store),
         selection=task.selection,
         referrers=task.params["referrers"],
         host=task.host,
         workers=task.workers,
-        trust=task.policy,
+        trust=read_trust(task.params),
     )
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

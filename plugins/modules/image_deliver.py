@@ -193,9 +193,10 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.platform import Platform
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.engines import open_engine
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.deliver import plan_deliver
 
@@ -216,7 +217,7 @@ def plan(task: Task) -> Plan:
     """Return which images the engine is missing under their names."""
     names = task.selectors("name")
     platform = Platform.parse(task.params["platform"]) if task.params["platform"] else None
-    return plan_deliver(task.store, task.open_engine(), names, platform=platform, host=task.host, trust=task.policy)
+    return plan_deliver(task.store, open_engine(task), names, platform=platform, host=task.host, trust=read_trust(task.params))
 
 
 def main() -> t.NoReturn:

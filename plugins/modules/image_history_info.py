@@ -144,8 +144,9 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ARCHIVE, ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.images import open_image_place
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run_info
-from ..module_utils.task.task import Task
 from ..module_utils.verbs.info import InfoOptions
 
 
@@ -160,19 +161,19 @@ def argument_spec() -> Arguments:
     )
 
 
-def facts(task: Task) -> dict[str, t.Any]:
+def facts(task: RegistryTask) -> dict[str, t.Any]:
     """Return the history of the image, with its name and digest."""
     if task.params["remote"]:
         from ..module_utils.verbs.info_remote import read_remote_history
 
         return read_remote_history(task.remote_references("name")[0], task.repository, task.selection, task.host)
     options = InfoOptions(task.host, task.selection)
-    inspector = task.open_image_place(options.inspect_store, options.inspect_archive, options.inspect_engine)
+    inspector = open_image_place(task, options.inspect_store, options.inspect_archive, options.inspect_engine)
     return inspector.history(task.selectors("name")[0])
 
 
 def main() -> t.NoReturn:
-    run_info(argument_spec(), facts)
+    run_info(argument_spec(), facts, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -270,8 +270,8 @@ from ..module_utils.oci.media_types import DOCKER_LIST, OCI_INDEX
 from ..module_utils.oci.platform import Platform
 from ..module_utils.oci.reference import Reference, parse_selector
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.index_members import IndexOptions, MemberRequest
 
@@ -299,7 +299,7 @@ def argument_spec() -> Arguments:
     )
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return the change of the names, from their current images to the new index."""
     options = read_options(task)
     if not task.params["remote"]:
@@ -313,7 +313,7 @@ def plan(task: Task) -> Plan:
     return plan_index_remote(options, repository=task.repository, destination=task.destination, workers=task.workers)
 
 
-def read_options(task: Task) -> IndexOptions:
+def read_options(task: RegistryTask) -> IndexOptions:
     params = task.params
     parse = Reference.parse_destination if params["remote"] else Reference.parse
     return IndexOptions(
@@ -334,7 +334,7 @@ def member_request(options: t.Mapping[str, t.Any]) -> MemberRequest:
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -273,9 +273,10 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.places.filters import Filters
 from ..module_utils.task.arguments import ARCHIVE, ENGINE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.images import open_image_place
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import failure_results, run_info
-from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.verbs.info import InfoOptions
 
 
@@ -291,7 +292,7 @@ def argument_spec() -> Arguments:
     )
 
 
-def facts(task: Task) -> dict[str, t.Any]:
+def facts(task: RegistryTask) -> dict[str, t.Any]:
     """Return the rows of the requested images, or of all images."""
     filters = Filters.parse(task.params["filters"])
     if task.params["remote"]:
@@ -299,18 +300,18 @@ def facts(task: Task) -> dict[str, t.Any]:
 
         references = task.remote_references("name")
         rows, errors = read_remote_info(
-            references, task.repository, filters, task.selection, task.host, task.workers, task.policy, referrers=task.params["referrers"]
+            references, task.repository, filters, task.selection, task.host, task.workers, read_trust(task.params), referrers=task.params["referrers"]
         )
         return {"images": rows, **failure_results(errors, len(rows))}
     names = task.selectors("name") if task.params["name"] is not None else None
     selectors = [*names, *filters.compared] if names is not None else None
-    options = InfoOptions(task.host, task.selection, task.policy, task.params["referrers"], selectors)
-    inspector = task.open_image_place(options.inspect_store, options.inspect_archive, options.inspect_engine)
+    options = InfoOptions(task.host, task.selection, read_trust(task.params), task.params["referrers"], selectors)
+    inspector = open_image_place(task, options.inspect_store, options.inspect_archive, options.inspect_engine)
     return {"images": inspector.find_rows(names, filters) if names is not None else inspector.list_rows(filters)}
 
 
 def main() -> t.NoReturn:
-    run_info(argument_spec(), facts)
+    run_info(argument_spec(), facts, RegistryTask)
 
 
 if __name__ == "__main__":

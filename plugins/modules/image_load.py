@@ -232,9 +232,10 @@ from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
 from ..module_utils.oci.reference import Reference, parse_selector
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.task.engines import open_engine
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.load import LoadOptions, plan_load
 
@@ -264,7 +265,7 @@ def plan(task: Task) -> Plan:
         selection=task.selection,
         host=task.host,
         referrers=params["referrers"],
-        trust=task.policy,
+        trust=read_trust(task.params),
     )
     archive = open_archive(host_path(task))
     if archive.elsewhere and not task.check_mode:
@@ -272,7 +273,7 @@ def plan(task: Task) -> Plan:
     if params["engine"] is not None:
         from ..module_utils.verbs.load_engine import plan_load_engine
 
-        return plan_load_engine(task.open_engine(), archive, options)
+        return plan_load_engine(open_engine(task), archive, options)
     return plan_load(task.store, archive, options)
 
 

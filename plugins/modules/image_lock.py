@@ -238,9 +238,9 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.oci.times import current_time
 from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
-from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.file_run import run_with_file
+from ..module_utils.task.registry_task import RegistryTask
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.lock import plan_lock
 
@@ -256,7 +256,7 @@ def argument_spec() -> Arguments:
     )
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which names in the lock file change: each, from the digest that it is locked to now to the requested one."""
     references = task.references("name")
     task.open_registries(references)
@@ -271,12 +271,12 @@ def plan(task: Task) -> Plan:
         now=current_time(),
         mode=initial_mode(params["path"], params["mode"]),
         workers=task.workers,
-        trust=task.policy,
+        trust=read_trust(task.params),
     )
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run_with_file(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

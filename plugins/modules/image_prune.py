@@ -380,8 +380,9 @@ from ..module_utils.places.filters import Filters
 from ..module_utils.places.protection import Protection
 from ..module_utils.places.retention import RetentionPolicy
 from ..module_utils.task.arguments import ENGINE, FILTERS, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.images import open_catalog
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 
 _AT_A_REGISTRY = ("tag_pattern", "protect_locks", "protect_digests", "at_most")
@@ -407,7 +408,7 @@ def argument_spec() -> Arguments:
     return (STORE + REGISTRY + ENGINE + FILTERS + own).accepting(PROGRESS)
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which images are removed because no rule keeps them, and which content of the store nothing needs afterwards."""
     policy = RetentionPolicy.parse(task.params["dangling"], task.params["keep"], task.params["older_than"])
     protection = Protection.parse(task.params["protect"])
@@ -425,11 +426,11 @@ def plan(task: Task) -> Plan:
             raise InvalidOption(f"{option} works only with registry")
     from ..module_utils.verbs.prune import plan_prune
 
-    return plan_prune(task.catalog, policy, filters, protection, now)
+    return plan_prune(open_catalog(task), policy, filters, protection, now)
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -278,9 +278,11 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.engines import open_engine
+from ..module_utils.task.lock_options import read_lock
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.pull import plan_pull
 from ..module_utils.verbs.pull_policy import PullPolicy
@@ -300,9 +302,9 @@ def argument_spec() -> Arguments:
     return STORE + ENGINE + REGISTRY + PLATFORM + PROGRESS + TRUST + images
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which names change: each, from its digest in the store to its digest at the registry or in the lock file."""
-    lock = task.lock
+    lock = read_lock(task.params)
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
     policy = PullPolicy(task.params["pull_policy"])
@@ -310,14 +312,14 @@ def plan(task: Task) -> Plan:
         from ..module_utils.verbs.pull_engine import plan_pull_engine
 
         return plan_pull_engine(
-            task.open_engine(),
+            open_engine(task),
             references,
             repository=task.repository,
             policy=policy,
             selection=task.selection,
             host=task.host,
             lock=lock,
-            trust=task.policy,
+            trust=read_trust(task.params),
         )
     return plan_pull(
         task.store,
@@ -329,12 +331,12 @@ def plan(task: Task) -> Plan:
         workers=task.workers,
         lock=lock,
         referrers=task.params["referrers"],
-        trust=task.policy,
+        trust=read_trust(task.params),
     )
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -229,9 +229,10 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.images import open_catalog
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST
+from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.push import plan_push, push_destination
 
@@ -244,25 +245,25 @@ def argument_spec() -> Arguments:
     )
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which destinations change: each, from its current digest to the digest in the store."""
     names = task.selectors("name")
     pairs = [(name, push_destination(name, task.params["destination"], len(names))) for name in names]
     task.open_registries([destination for _name, destination in pairs])
     return plan_push(
-        task.catalog,
+        open_catalog(task),
         pairs,
         repository=task.destination,
         selection=task.selection,
         host=task.host,
         workers=task.workers,
         referrers=task.params["referrers"],
-        trust=task.policy,
+        trust=read_trust(task.params),
     )
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

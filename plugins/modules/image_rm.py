@@ -249,8 +249,9 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.removal_matching import parse_removal_selector
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.images import open_catalog
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.remove import plan_remove
 
@@ -268,18 +269,18 @@ def argument_spec() -> Arguments:
     )
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which names are removed, and the blobs that nothing needs afterwards."""
     if task.params["remote"]:
         from ..module_utils.verbs.remove_remote import plan_remove_remote
 
         return plan_remove_remote(task.remote_references("name"), task.destination, force=task.params["force"], workers=task.workers)
     selectors = [parse_removal_selector(text) for text in task.params["name"]]
-    return plan_remove(task.catalog, selectors, prune=task.params["prune"], force=task.params["force"])
+    return plan_remove(open_catalog(task), selectors, prune=task.params["prune"], force=task.params["force"])
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -266,8 +266,9 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.digest import Digest
 from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.engines import open_engine
 from ..module_utils.task.file_options import initial_mode
-from ..module_utils.task.run import run
+from ..module_utils.task.file_run import run_with_file
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.save import SaveOptions, plan_save, read_base_digests
@@ -310,12 +311,12 @@ def plan(task: Task) -> Plan:
     if params["engine"] is not None:
         from ..module_utils.verbs.save_engine import plan_save_engine
 
-        return plan_save_engine(task.open_engine(), task.selectors("name"), options)
+        return plan_save_engine(open_engine(task), task.selectors("name"), options)
     return plan_save(task.store, task.selectors("name"), options)
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run_with_file(argument_spec(), plan, Task)
 
 
 if __name__ == "__main__":

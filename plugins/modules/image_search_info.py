@@ -179,8 +179,8 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run_info
-from ..module_utils.task.task import Task
 from ..module_utils.verbs.search import SearchQuery, TagChoice, find_repositories
 
 
@@ -199,7 +199,7 @@ def argument_spec() -> Arguments:
     ).accepting(STORE + PROGRESS + ENGINE)
 
 
-def facts(task: Task) -> dict[str, t.Any]:
+def facts(task: RegistryTask) -> dict[str, t.Any]:
     """Return the matching repositories, with their tags if these are requested."""
     params = task.params
     registry = task.open_registry("registry")
@@ -212,7 +212,7 @@ def facts(task: Task) -> dict[str, t.Any]:
 
 
 def main() -> t.NoReturn:
-    run_info(argument_spec(), facts)
+    run_info(argument_spec(), facts, RegistryTask)
 
 
 if __name__ == "__main__":

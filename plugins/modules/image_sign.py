@@ -195,8 +195,8 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.task.trust_arguments import PRIVATE_KEY
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.attach import Target, plan_attachments, registry_targets, store_targets
@@ -216,22 +216,24 @@ def argument_spec() -> Arguments:
     return (STORE + REGISTRY + PRIVATE_KEY + images).accepting(PROGRESS + ENGINE)
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return which signatures are missing."""
+    from ..module_utils.task.trust import read_private_key
+
     params = task.params
     annotations = text_map(params["annotations"])
-    signing = Signing(task.private_key, params["formats"], annotations, params["recursive"])
+    signing = Signing(read_private_key(params), params["formats"], annotations, params["recursive"])
     return plan_attachments(targets(task), signing, "sign", task.host, task.workers)
 
 
-def targets(task: Task) -> list[Target]:
+def targets(task: RegistryTask) -> list[Target]:
     if task.params["remote"]:
         return registry_targets(task.remote_references("name"), task.destination)
     return store_targets(task.references("name"), task.store)
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -145,6 +145,7 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.images import open_catalog
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
@@ -166,7 +167,7 @@ def argument_spec() -> Arguments:
 def plan(task: Task) -> Plan:
     """Return which names change: each target, from its current digest to the source's digest."""
     targets = [target.require_no_digest() for target in task.references("targets")]
-    return plan_tag(task.catalog, task.selectors("name")[0], targets, keep=task.params["existing"] == "keep")
+    return plan_tag(open_catalog(task), task.selectors("name")[0], targets, keep=task.params["existing"] == "keep")
 
 
 def main() -> t.NoReturn:

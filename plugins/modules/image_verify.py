@@ -206,8 +206,8 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.verify import find_entries, plan_verify
 
@@ -223,7 +223,7 @@ def argument_spec() -> Arguments:
     )
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return the damaged blobs and, with repair, how each is replaced by the right bytes."""
     selectors = None if task.params["name"] is None else task.selectors("name")
     if not task.params["repair"]:
@@ -235,7 +235,7 @@ def plan(task: Task) -> Plan:
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

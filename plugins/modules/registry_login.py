@@ -175,8 +175,8 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.login_options import parse_login_scope
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.login import plan_login, plan_logout, with_verification
 
@@ -190,7 +190,7 @@ def argument_spec() -> Arguments:
     return login.accepting(STORE + PROGRESS + ENGINE).without_rate_limit()
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return how the login changes in auth files and helpers, once the registry has accepted it."""
     params = task.params
     scope = parse_login_scope(params["registry"])
@@ -202,7 +202,7 @@ def plan(task: Task) -> Plan:
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":

@@ -125,8 +125,8 @@ from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import ENGINE, LOGIN, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.login_options import parse_login_scope
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run_info
-from ..module_utils.task.task import Task
 from ..module_utils.verbs.login_info import check_logins, find_logins
 
 
@@ -139,7 +139,7 @@ def argument_spec() -> Arguments:
     )
 
 
-def facts(task: Task) -> dict[str, t.Any]:
+def facts(task: RegistryTask) -> dict[str, t.Any]:
     """Return the logins of the host, with the answers of their registries if these are requested."""
     params = task.params
     wanted = parse_login_scope(params["registry"]) if params["registry"] is not None else None
@@ -151,7 +151,7 @@ def facts(task: Task) -> dict[str, t.Any]:
 
 
 def main() -> t.NoReturn:
-    run_info(argument_spec(), facts)
+    run_info(argument_spec(), facts, RegistryTask)
 
 
 if __name__ == "__main__":

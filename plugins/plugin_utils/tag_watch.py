@@ -16,8 +16,8 @@ from ..module_utils.limits import MAX_LOCK_FILE
 from ..module_utils.oci.lockfile import LockFile
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import REGISTRY
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.secrets import redact
-from ..module_utils.task.task import Task
 from ..module_utils.verbs.info_remote import resolve_digest
 from .registry_options import read_registry_options
 
@@ -53,9 +53,9 @@ class TagWatch:
             raise InvalidOption(f"{pinned[0]} has a digest, which never moves; name a tag")
         self._open().close()
 
-    def _open(self) -> Task:
+    def _open(self) -> RegistryTask:
         """Return a task with the settings of all registries. It sends no request yet."""
-        task = Task(self._registry_options, check_mode=True)
+        task = RegistryTask(self._registry_options, check_mode=True)
         task.open_registries(self._names)
         return task
 
@@ -98,7 +98,7 @@ class TagWatch:
         return {"name": str(name), "digest": answer, "previous_digest": previous, "pinned": f"{name}@{answer}" if answer is not None else None}
 
 
-def _ask(task: Task, name: Reference) -> str | LongshoreError | None:
+def _ask(task: RegistryTask, name: Reference) -> str | LongshoreError | None:
     """Return the digest of a tag, None if the registry doesn't have the tag, or the error."""
     try:
         return str(resolve_digest(name, task.repository).digest)

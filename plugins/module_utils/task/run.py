@@ -21,7 +21,7 @@ from .arguments import Arguments, select_given
 from .secrets import HiddenOptions, Redactor, has_short_secret, may_hold_private_key, redact, register_secrets
 from .task import Task
 
-PlanFunction = t.Callable[[Task], Plan]
+_TaskT = t.TypeVar("_TaskT", bound=Task)
 Results = dict[str, t.Any]
 
 # The verbosity, as of `ansible-playbook -vvv`, at which a failure carries a traceback and the requests of the run.
@@ -134,23 +134,41 @@ def _forget_the_current_folder() -> None:
     os.environ["PATH"] = os.pathsep.join(folder for folder in entries if os.path.isabs(folder)) or os.defpath
 
 
-def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
-    """Run a module that changes something. No exception leaves it: each becomes one sentence and a stable `error`."""
-    module, task = _start(arguments)
+@dataclasses.dataclass(frozen=True)
+class FileAttributes:
+    """How the owner and the mode of a file that a module writes are checked and set. `set` returns whether it changed something, or would."""
+
+    check: t.Callable[[t.Mapping[str, t.Any]], None]
+    set: t.Callable[[AnsibleModule, str], bool]
+
+
+@t.overload
+def run(arguments: Arguments, plan: t.Callable[[Task], Plan]) -> t.NoReturn: ...
+
+
+@t.overload
+def run(arguments: Arguments, plan: t.Callable[[_TaskT], Plan], task_class: type[_TaskT], file: FileAttributes | None = None) -> t.NoReturn: ...
+
+
+def run(arguments: Arguments, plan: t.Callable[[t.Any], Plan], task_class: type[Task] = Task, file: FileAttributes | None = None) -> t.NoReturn:
+    """Run a module that changes something. No exception leaves it: each becomes one sentence and a stable `error`.
+
+    TASK_CLASS is `RegistryTask` for a module that asks registries. FILE comes from `run_with_file`. Ansible sends what these need only with modules that
+    import them.
+    """
+    module, task = _start(arguments, task_class)
 
     def plan_and_apply() -> tuple[Results, t.Sequence[LongshoreError]]:
         with task.workers:
-            if arguments.file_options:
-                from .file_options import check_file_options
-
-                check_file_options(module.params)
+            if file is not None:
+                file.check(module.params)
             planned = plan(task)
             planned.check_sinks()
             if not module.check_mode:
                 planned = planned.apply(task.workers)
                 task.save_caches()
-            if arguments.file_options and not planned.errors:
-                planned = _set_file_attributes(module, planned)
+            if file is not None and not planned.errors:
+                planned = _set_file_attributes(module, planned, file)
         for warning in planned.warnings():
             module.warn(warning)
         return _results(planned, task, arguments), planned.errors
@@ -158,9 +176,9 @@ def run(arguments: Arguments, plan: PlanFunction) -> t.NoReturn:
     _finish(module, task, arguments, plan_and_apply)
 
 
-def run_info(arguments: Arguments, facts: t.Callable[[Task], Results]) -> t.NoReturn:
+def run_info(arguments: Arguments, facts: t.Callable[[_TaskT], Results], task_class: type[_TaskT]) -> t.NoReturn:
     """Run a module that only reads. It writes nothing, in check mode or not."""
-    module, task = _start(arguments)
+    module, task = _start(arguments, task_class)
 
     def read() -> tuple[Results, t.Sequence[LongshoreError]]:
         with task.workers:
@@ -169,20 +187,18 @@ def run_info(arguments: Arguments, facts: t.Callable[[Task], Results]) -> t.NoRe
     _finish(module, task, arguments, read)
 
 
-def _start(arguments: Arguments) -> tuple[_Module, Task]:
+def _start(arguments: Arguments, task_class: type[_TaskT]) -> tuple[_Module, _TaskT]:
     gc.freeze()  # no later collection searches the imported code
     gc.enable()
     module = _make_module(arguments)
-    task = Task(module.params, module.check_mode, debug=module.is_debugging)
+    task = task_class(module.params, module.check_mode, debug=module.is_debugging)
     module.hide_secrets_of(task)
     return module, task
 
 
-def _set_file_attributes(module: AnsibleModule, planned: Plan) -> Plan:
+def _set_file_attributes(module: AnsibleModule, planned: Plan, file: FileAttributes) -> Plan:
     """Set owner and mode of the file that was written, or would be. This is a separate change only if the file isn't written."""
-    from .file_options import set_file_options
-
-    if not set_file_options(module, module.params["path"]) or planned.changed:
+    if not file.set(module, module.params["path"]) or planned.changed:
         return planned
     return dataclasses.replace(planned, extra_actions=(*planned.extra_actions, f"set the mode or the owner of {module.params['path']}"))
 

@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from .arguments import Arguments
+
+if t.TYPE_CHECKING:
+    from ..trust.policy import TrustPolicy
 
 _IDENTITY = {
     "issuer": {"type": "str", "required": True},
@@ -47,3 +52,12 @@ PRIVATE_KEY = Arguments(
     },
     {"mutually_exclusive": [("privatekey_path", "privatekey_content")], "required_one_of": [("privatekey_path", "privatekey_content")]},
 )
+
+
+def read_trust(params: t.Mapping[str, t.Any]) -> TrustPolicy | None:
+    """Return the policy that images have to meet; None if a task has neither `trust` nor `trust_file`. Raises InvalidTrust, MissingLibrary."""
+    if params["trust"] is None and params["trust_file"] is None:
+        return None
+    from .trust import read_policy
+
+    return read_policy(params)

@@ -22,7 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.config.s
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
-from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
+from ansible_collections.longshore.images.plugins.module_utils.task.registry_task import RegistryTask
 from tests.support.host_files import conf, use_own_folders, write_file
 from tests.support.registry import make_authority
 from tests.support.serving import add_tls
@@ -126,7 +126,7 @@ def test_the_first_existing_folder_of_a_registry_counts(tmp_path: Path) -> None:
 
 def test_a_header_from_the_hosts_configuration_is_a_secret(tmp_path: Path) -> None:
     hosts(tmp_path, '[host."https://m.io".header]\nAuthorization = "Bearer planted-token"\nX = "short"\n')
-    task = Task({"registries": [], "host_config": True}, check_mode=False)
+    task = RegistryTask({"registries": [], "host_config": True}, check_mode=False)
     registries = task._registries = Registries(ClientSettings(host_config=True))
     assert "Bearer planted-token" not in task.secrets()
     registries.repository(Reference.parse("r.io/a:1"))

@@ -15,8 +15,9 @@ SCRIPT = """
 import gc
 from ansible_collections.longshore.images.plugins.modules import image_info
 from ansible_collections.longshore.images.plugins.module_utils.task.run import run_info
+from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 imported = gc.isenabled()
-run_info(image_info.argument_spec(), lambda task: {"imported": imported, "running": gc.isenabled(), "frozen": gc.get_freeze_count() > 1000})
+run_info(image_info.argument_spec(), lambda task: {"imported": imported, "running": gc.isenabled(), "frozen": gc.get_freeze_count() > 1000}, Task)
 """
 
 
