@@ -24,6 +24,7 @@ sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 from benchmarks import page  # noqa: E402 - found by the line above
 from benchmarks.contest import RUNS, take_turns  # noqa: E402
 from benchmarks.imports import Imports, count_imports  # noqa: E402
+from benchmarks.payload import measure_all  # noqa: E402
 from benchmarks.place import Place  # noqa: E402
 from benchmarks.rows import ROWS, Row  # noqa: E402
 from tests.support import modules, registry  # noqa: E402
@@ -122,7 +123,7 @@ def main() -> None:
         plots.mkdir(parents=True, exist_ok=True)
         for one in measured:
             (plots / f"{one.name}.svg").write_text(page.make_plot(one.title, one.figures))
-        target.write_text(page.make_page(describe_machine(), measured, imports))
+        target.write_text(page.make_page(describe_machine(), measured, imports, [] if arguments.rows else measure_all()))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import typing as t
 
 from benchmarks.contest import LONGSHORE, START_UP, Figures
 from benchmarks.imports import Imports
+from benchmarks.payload import Payload
+from benchmarks.payload import make_table as make_payload_table
 
 _WIDTH, _LABEL, _BAR = 820, 270, 26
 _TEXT = 'font-family="sans-serif" font-size="12" fill="#222222"'
@@ -47,7 +49,7 @@ class Measured:
     seconds: float = 0.0
 
 
-def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports: t.Sequence[Imports]) -> str:
+def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports: t.Sequence[Imports], payloads: t.Sequence[Payload] = ()) -> str:
     """Return the page. MACHINE are facts of the machine and versions of the tools."""
     parts = [HEADER, "| machine and versions | |\n|---|---|\n" + "\n".join(f"| {name} | {value} |" for name, value in machine.items()) + "\n"]
     for row in rows:
@@ -63,6 +65,12 @@ def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports:
         )
         lines = [f"| `{one.module}` | {one.imported:,} | {one.run:,} | {one.milliseconds:.0f} |" for one in imports]
         parts.append("| module | lines to import it | lines until its end | milliseconds to compile |\n|---|---|---|---|\n" + "\n".join(lines) + "\n")
+    if payloads:
+        parts.append(
+            "## Payload\n\nFiles of this collection that Ansible collects, parses and sends with a module, and the controller's processor time for that. "
+            "It does so once for each module and play.\n"
+        )
+        parts.append(make_payload_table(payloads))
     return "\n".join(parts)
 
 
