@@ -67,7 +67,7 @@ def make_page(machine: t.Mapping[str, str], rows: t.Sequence[Measured], imports:
         parts.append("| module | lines to import it | lines until its end | milliseconds to compile |\n|---|---|---|---|\n" + "\n".join(lines) + "\n")
     if payloads:
         parts.append(
-            "## Payload\n\nFiles of this collection that Ansible collects, parses and sends with a module, and the controller's processor time for that. "
+            "## Payload\n\nFiles of this collection that Ansible collects, parses and sends with a module, and the controller's processor time for that.\n"
             "It does so once for each module and play.\n"
         )
         parts.append(make_payload_table(payloads))

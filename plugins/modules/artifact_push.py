@@ -275,8 +275,8 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.oci.reference import Reference
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.artifact_content import PRESETS, ConfigRequest, FileRequest, NewArtifact
 from ..module_utils.verbs.artifact_push import plan_artifact_push
@@ -311,7 +311,7 @@ def argument_spec() -> Arguments:
     return (REGISTRY + PROGRESS + artifact).accepting(STORE + ENGINE)
 
 
-def plan(task: Task) -> Plan:
+def plan(task: RegistryTask) -> Plan:
     """Return whether the name points at these files, and which of them the registry is missing."""
     artifact = read_artifact(task.params)
     task.open_registries([artifact.repository])
@@ -333,7 +333,7 @@ def read_artifact(params: t.Mapping[str, t.Any]) -> NewArtifact:
 
 
 def main() -> t.NoReturn:
-    run(argument_spec(), plan)
+    run(argument_spec(), plan, RegistryTask)
 
 
 if __name__ == "__main__":
