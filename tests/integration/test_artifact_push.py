@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
+from ansible_collections.longshore.images.plugins.module_utils.task.registry_task import RegistryTask
 from ansible_collections.longshore.images.plugins.modules import artifact_push
 from tests.support import modules
 from tests.support.images import make_image
@@ -170,7 +170,7 @@ def test_a_file_that_changes_before_the_upload_fails_and_the_tag_stays(
     """The upload verifies the digests of the plan, so that no artifact is made of two states of a file."""
     name = f"{anonymous.host}/{repository}:1"
     given = ArgumentSpecValidator(artifact_push.argument_spec().as_kwargs()["argument_spec"]).validate({"name": name, "files": files})
-    task = Task(given.validated_parameters, False)
+    task = RegistryTask(given.validated_parameters, False)
     plan = artifact_push.plan(task)
     path = tmp_path / ("switch.bin" if changed == "a file" else "conf/sub/a")
     status = path.stat()
