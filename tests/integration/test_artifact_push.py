@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -145,7 +146,22 @@ def test_wrong_credentials_are_denied(protected: Registry, repository: str, file
     assert modules.run("artifact_push", {**options, "username": USER, "password": PASSWORD})["changed"]
 
 
-def test_an_unreachable_registry_fails_the_row_or_the_task(files: list[dict[str, t.Any]]) -> None:
+def test_a_killed_push_leaves_the_tag_and_can_be_repeated(anonymous: Registry, repository: str, recording: Recorder, tmp_path: Path) -> None:
+    anonymous.put(make_image("other"), repository, "1")
+    was = anonymous.digest(repository, "1")
+    (tmp_path / "large").write_bytes(os.urandom(20_000_000))
+    options = {"name": f"{recording.host}/{repository}:1", "files": [{"path": str(tmp_path / "large")}]}
+    process = modules.start_module("artifact_push", options)
+    while process.poll() is None and not any(recorded.method in ("PATCH", "PUT") for recorded in recording.requests):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert anonymous.digest(repository, "1") == was
+    assert modules.run("artifact_push", options)["changed"]
+    assert not modules.run("artifact_push", options)["changed"]
+
+
+def test_a_registry_that_does_not_answer_is_unreachable(files: list[dict[str, t.Any]]) -> None:
     failed = modules.fail("artifact_push", {"name": f"127.0.0.1:{free_port()}/a:1", "files": files, "retries": 0})
     assert failed["error"] == "unreachable"
 

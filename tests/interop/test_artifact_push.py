@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import typing as t
 from pathlib import Path
@@ -64,6 +65,8 @@ def content_of(folder: Path) -> dict[str, tuple[int, bytes | str]]:
 def test_oras_pulls_files_and_folders(registry: Registry, files: Path, tmp_path: Path) -> None:
     name = f"{registry.host}/pulled:1"
     given = [{"path": str(path), "unpack": path.is_dir()} for path in sorted(files.iterdir())]
+    given.append({"path": str(files / "conf"), "unpack": True, "title": "deep/er/conf"})
+    shutil.copytree(files / "conf", files / "deep" / "er" / "conf", symlinks=True)
     modules.run("artifact_push", {"name": name, "files": given})
     target = tmp_path / "pulled"
     target.mkdir()

@@ -72,13 +72,17 @@ def _measure_regular(file: ArtifactFile) -> MeasuredFile:
 
 def _measure_folder(file: ArtifactFile) -> MeasuredFile:
     from .compression import STORED
-    from .layer import measure_layer
+    from .image_tree import ImageTree
+    from .layer import measure, plan_layer
     from .layer_source import LayerSource
 
-    # As oras does it, every name in the tar begins with the title, so that the folder is created by unpacking.
-    layer = measure_layer(
-        LayerSource(file.path, f"/{file.title or ''}/", mode=None, owner=0, group=0, compression=STORED if file.is_compressed else None)
+    title = file.title or ""
+    planned = plan_layer(
+        LayerSource(file.path, f"/{title}/", mode=None, owner=0, group=0, compression=STORED if file.is_compressed else None), ImageTree()
     )
+    # As oras does it, every name in the tar begins with the title, and the folders above the title are left out: oras refuses them.
+    above = {title[:position] for position, character in enumerate(title) if character == "/"}
+    layer = measure(dataclasses.replace(planned, members=tuple(member for member in planned.members or () if member.name not in above)))
     annotations = _annotations(file)
     if file.is_compressed:
         annotations = {**annotations, UNPACK: "true", CONTENT_DIGEST: str(layer.diff_id)}

@@ -76,6 +76,8 @@ class NewArtifact:
             raise InvalidOption(
                 f"subject {self.subject} is in another repository than {self.name}; a registry finds what is attached in the subject's own only"
             )
+        if self.name is not None and self.name.tag is not None and self.subject is not None and self.name.name == self.subject.name:
+            raise InvalidOption(f"{self.name} can't be attached to itself: the artifact would take the tag of its subject; leave out name")
         found = self.name or self.subject
         if found is None:
             raise InvalidOption("give name, or subject to attach the artifact to")

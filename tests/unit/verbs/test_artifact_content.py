@@ -173,9 +173,11 @@ def test_configs_that_make_no_artifact_are_refused(tmp_path: Path) -> None:
 # Names.
 
 
-def test_a_subject_in_another_repository_is_refused() -> None:
+def test_a_subject_that_the_artifact_can_not_have_is_refused() -> None:
     with pytest.raises(InvalidOption, match="another repository"):
         assert NewArtifact(Reference.parse("r.test/a:1"), (), subject=Reference.parse("r.test/b:1")).repository
+    with pytest.raises(InvalidOption, match="attached to itself"):
+        assert NewArtifact(Reference.parse("r.test/a:1"), (), subject=Reference.parse(f"r.test/a:1@sha256:{'0' * 64}")).repository
     with pytest.raises(InvalidOption, match="give name, or subject"):
         assert NewArtifact(None, ()).repository
 
