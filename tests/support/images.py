@@ -15,6 +15,7 @@ import functools
 import gzip
 import hashlib
 import io
+import json
 import tarfile
 import typing as t
 
@@ -158,6 +159,25 @@ def make_artifact(text: str, subject: Descriptor | None, *, artifact_type: str |
         }
     )
     return Image(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(item): item for item in (config, *blobs, manifest)})
+
+
+def make_files(
+    files: t.Sequence[tuple[str | None, bytes]],
+    *,
+    media_type: str = "application/octet-stream",
+    config_type: str = "application/vnd.oci.empty.v1+json",
+    config: bytes = b"{}",
+    annotations: t.Mapping[str, str] | None = None,
+    layer_annotations: t.Mapping[str, str] | None = None,
+) -> Image:
+    """Return an artifact of files with titles, as oras makes it; a file without a title has none. LAYER_ANNOTATIONS are added to each layer."""
+    layers = []
+    for title, data in files:
+        own = {**({"org.opencontainers.image.title": title} if title is not None else {}), **(layer_annotations or {})}
+        layers.append({**_describe(media_type, data).to_dict(), **({"annotations": own} if own else {})})
+    members = {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": _describe(config_type, config).to_dict(), "layers": layers}
+    manifest = json.dumps({**members, **({"annotations": annotations} if annotations else {})}).encode()
+    return Image(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(item): item for item in (config, *(data for _, data in files), manifest)})
 
 
 def make_attested_index(text: str, platforms: t.Sequence[str]) -> Image:

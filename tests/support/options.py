@@ -19,6 +19,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("[!_]
 _IMAGE = "127.0.0.1:1/a:1"
 _KEY = {"privatekey_content": "no key"}
 _REQUIRED: dict[str, dict[str, t.Any]] = {
+    "artifact_pull": {"name": _IMAGE, "dest": "FOLDER/"},
     "artifact_push": {"name": _IMAGE, "files": [{"path": "FOLDER/absent"}]},
     "image_append": {"name": "localhost/a:1", "base": "scratch"},
     "image_attest": {"name": [_IMAGE], "type": "vuln", "predicate": {"a": 1}, **_KEY},

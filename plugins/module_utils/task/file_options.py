@@ -65,7 +65,10 @@ def set_file_options(module: AnsibleModule, path: str) -> bool:
     """
     changed = False
     with _raising(module, path), naming_path_in_errors(path):
-        folder, name = open_parent(path)
+        try:
+            folder, name = open_parent(path)
+        except FileNotFoundError:  # check mode, in which a file's folder is not created
+            return False
         with folder:
             status = folder.status(name) if name else None
             if status is None:  # check mode

@@ -13,10 +13,11 @@ from ..oci.location import Location
 
 
 def read_locations(src: str, dest: str) -> tuple[Location, Location]:
-    """Return two places that a user named, to read from and to write to; `~` and variables in their paths are the managed host's."""
-    return _on_host(Location.parse(src)), _on_host(Location.parse_destination(dest))
+    """Return two places that a user named, to read from and to write to, with absolute paths."""
+    return on_host(Location.parse(src)), on_host(Location.parse_destination(dest))
 
 
-def _on_host(location: Location) -> Location:
+def on_host(location: Location) -> Location:
+    """Return LOCATION with an absolute path; `~` and variables in it are the managed host's."""
     path = location.path
     return dataclasses.replace(location, path=os.path.abspath(os.path.expanduser(os.path.expandvars(path)))) if path else location

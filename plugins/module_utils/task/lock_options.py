@@ -22,7 +22,7 @@ def read_lock(params: t.Mapping[str, t.Any]) -> LockFile | None:
     """
     if params["lock_file"] is not None:
         raise InvalidOption(
-            "lock_file is read on the controller by the action plugin of image_pull, which did not run; give the file's content as lock"
+            "lock_file is read on the controller by the module's action plugin, which did not run; give the file's content as lock"
         )
     given = params["lock"]
     if given is None:

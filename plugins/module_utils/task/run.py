@@ -197,10 +197,12 @@ def _start(arguments: Arguments, task_class: type[_TaskT]) -> tuple[_Module, _Ta
 
 
 def _set_file_attributes(module: AnsibleModule, planned: Plan, file: FileAttributes) -> Plan:
-    """Set owner and mode of the file that was written, or would be. This is a separate change only if the file isn't written."""
-    if not file.set(module, module.params["path"]) or planned.changed:
+    """Set owner and mode of the files that were written, or would be. This is a separate change only if no file is written."""
+    paths = (module.params["path"],) if planned.files is None else planned.files
+    changed = [path for path in paths if file.set(module, path)]
+    if not changed or planned.changed:
         return planned
-    return dataclasses.replace(planned, extra_actions=(*planned.extra_actions, f"set the mode or the owner of {module.params['path']}"))
+    return dataclasses.replace(planned, extra_actions=(*planned.extra_actions, *(f"set the mode or the owner of {path}" for path in changed)))
 
 
 def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[[], tuple[Results, t.Sequence[BaseException]]]) -> t.NoReturn:

@@ -135,8 +135,9 @@ class Step(abc.ABC):
 class Plan:
     """The changes of one run: the transfers of its images, then its steps in order.
 
-    `results` are the results that only this module has, `extra_actions` the changes that belong to no image. With `all_or_nothing` all images change at
-    once or, if one fails, none. After the plan was applied, `applied` is true, `failures` holds the errors and `outcomes` the outcome of each step.
+    `results` are the results that only this module has, `extra_actions` the changes that belong to no image, and `files` the paths that get the mode and the
+    owner of the task, None for its option `path`. With `all_or_nothing` all images change at once or, if one fails, none. After the plan was applied,
+    `applied` is true, `failures` holds the errors and `outcomes` the outcome of each step.
     """
 
     has_rows: t.ClassVar[bool] = True  # False for a verb that is not about images, which returns no `images`
@@ -147,6 +148,7 @@ class Plan:
     all_or_nothing: bool = False
     extra_actions: tuple[str, ...] = ()
     extra_warnings: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
     applied: bool = False
     failures: Failures = dataclasses.field(default_factory=dict)
     outcomes: t.Sequence[Outcome] = ()

@@ -1,0 +1,187 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Write an artifact's files. They are fetched into a private folder beside them, verified, and renamed together at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import typing as t
+
+from ...errors import InputOutputError
+from ...files import find_nearest_ancestor, naming_path_in_errors, read_open_chunks, require_writable, try_lock, wait_for_lock
+from ...folders import Folder, make_path
+from ...oci.digest import Digest, DigestMismatch
+from ...oci.graph import Graph, NamedGraph
+from ...oci.manifest import Descriptor
+from ...store import partials
+from ...transfer.interfaces import Content, PartialBlob
+from .folder import STAGING, TargetFile
+
+_FOLDER_MODE = 0o755
+_WAIT_SECONDS = 300.0
+
+Fill = t.Callable[[PartialBlob], None]
+
+
+class FilesSink:
+    """The files of one artifact as the target of a transfer. MODE returns the mode of a new file at a path."""
+
+    def __init__(self, folder: str, files: t.Sequence[TargetFile], mode: t.Callable[[str], int]) -> None:
+        self.folder = folder
+        self.files = files
+        self.mode = mode
+
+    def open_writer(self, unused_needed: t.Iterable[Digest]) -> FilesWriter:
+        """Return a writer for the files. Raises InputOutputError, DiskFull, LockTimeout."""
+        return FilesWriter(self)
+
+    def check_writable(self) -> None:
+        """Raise InputOutputError if the folder can't be written."""
+        require_writable(find_nearest_ancestor(self.folder), f"the files can't be written to {self.folder}")
+
+
+class FilesWriter:
+    """A staging folder that this run has locked. Its files are named after digests, so that a later run resumes those that a failed one left."""
+
+    publishes_together = True
+
+    def __init__(self, sink: FilesSink) -> None:
+        self._sink = sink
+        self._published = False
+        self._is_new = not os.path.lexists(sink.folder)
+        with contextlib.ExitStack() as stack:
+            self._folder = stack.enter_context(make_path(sink.folder, _FOLDER_MODE))
+            self._staging = stack.enter_context(_open_staging(self._folder))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> FilesWriter:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        """Delete the staging folder, unless it has partial files that a later run can resume."""
+        with contextlib.suppress(OSError):
+            if self._published:
+                for name in self._staging.list_names():
+                    self._staging.remove_tree(name)
+            os.rmdir(STAGING, dir_fd=self._folder.descriptor)
+            if self._is_new and not self._published:
+                os.rmdir(self._sink.folder)
+        self._stack.close()
+
+    def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+        """Return the planned blobs: those of files that change."""
+        return planned
+
+    def put_blob(self, descriptor: Descriptor, content: Content) -> None:
+        """Stage one blob. Raises DigestMismatch if the bytes don't match DESCRIPTOR, DiskFull if they don't fit."""
+
+        def fill(partial: PartialBlob) -> None:
+            if partial.front < descriptor.size or not descriptor.size:
+                t.cast(partials.Partial, partial).restart()
+                partial.start_appending()
+                for chunk in content(descriptor):
+                    partial.append(chunk)
+
+        self.put_blob_resumably(descriptor, fill, content)
+
+    def put_blob_resumably(self, descriptor: Descriptor, fill: Fill, unused_content: Content) -> None:
+        """Stage one blob. FILL writes the missing bytes of its partial file, once more from the start if an earlier run left wrong bytes."""
+        partial = partials.open_partial(self._staging, descriptor, lambda: False)
+        if partial is None:
+            raise InputOutputError(
+                f"{self._staging.path} has a file that belongs to another user, or that another run is writing; delete that folder"
+            )
+        with partial:
+            try:
+                fill(partial)
+                partial.finish()
+            except DigestMismatch:
+                if not partial.is_resumed:
+                    raise
+                partial.restart()
+                fill(partial)
+                partial.finish()
+
+    def discard(self) -> None:
+        """Do nothing: staged files stay for the next run, and no name has changed."""
+
+    def publish_images(self, unused_images: t.Sequence[NamedGraph]) -> None:
+        """Give all files their names. Each is complete and durable before the first gets its name, so each path has its old content or its new one."""
+        ready = self._prepare()
+        changed: dict[str, Folder] = {}
+        with contextlib.ExitStack() as stack:
+            for file, staged in ready:
+                with naming_path_in_errors(file.path):
+                    parent, name = self._make_parent(file.name, stack, changed)
+                    self._staging.rename(staged, parent, name)
+            for folder in changed.values():
+                with naming_path_in_errors(folder.path):
+                    folder.sync()
+        self._published = True
+
+    def _prepare(self) -> list[tuple[TargetFile, str]]:
+        """Return the files with the names of their content in the staging folder, which is durable. Two files with one digest need two of them."""
+        ready: list[tuple[TargetFile, str]] = []
+        taken: set[Digest] = set()
+        for number, file in enumerate(self._sink.files):
+            digest = file.content.digest
+            staged = partials.file_name(digest)
+            if digest in taken:
+                staged = self._copy(staged, f"copy-{number}", file.path)
+            taken.add(digest)
+            with naming_path_in_errors(file.path):
+                descriptor = self._staging.open_file(staged, os.O_RDWR)
+                try:
+                    os.fchmod(descriptor, self._sink.mode(file.path))
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            ready.append((file, staged))
+        return ready
+
+    def _copy(self, staged: str, name: str, path: str) -> str:
+        with naming_path_in_errors(path):
+            self._staging.unlink(name)
+            target = self._staging.create_file(name)
+            try:
+                for chunk in read_open_chunks(self._staging.open_file(staged), path):
+                    rest = memoryview(chunk)
+                    while rest:
+                        rest = rest[os.write(target, rest) :]
+            finally:
+                os.close(target)
+        return name
+
+    def _make_parent(self, name: str, stack: contextlib.ExitStack, changed: dict[str, Folder]) -> tuple[Folder, str]:
+        """Open, or create, the folder of a file. No link on the way is followed."""
+        *parts, entry = name.split("/")
+        folder, path = self._folder, ""
+        for part in parts:
+            changed.setdefault(path, folder)
+            path = f"{path}/{part}"
+            known = changed.get(path)
+            folder = known if known is not None else stack.enter_context(folder.make_folder(part, _FOLDER_MODE))
+        changed.setdefault(path, folder)
+        return folder, entry
+
+
+def _open_staging(folder: Folder) -> Folder:
+    """Create and lock the staging folder. Raises InputOutputError if it isn't a private folder of this user."""
+    path = folder.path_of(STAGING)
+    while True:
+        with contextlib.ExitStack() as stack, naming_path_in_errors(path):
+            staging = stack.enter_context(folder.make_folder(STAGING, 0o700))
+            status = staging.own_status()
+            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
+                raise InputOutputError(f"{path} is not a private folder of the user who runs the task; delete it")
+            if not try_lock(staging.descriptor, path):
+                wait_for_lock(staging.descriptor, path, _WAIT_SECONDS, advice="wait for that run to end")
+            # The run that held the lock deletes the folder at its end.
+            current = folder.status(STAGING)
+            if current is not None and os.path.samestat(current, status):
+                stack.pop_all()
+                return staging

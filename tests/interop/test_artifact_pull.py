@@ -1,0 +1,106 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""artifact_pull writes the same files as oras, from what oras pushes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from tests.support import modules
+from tests.support.registry import Registry, needed, running_registry
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
+    with running_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+def oras(*words: str, folder: Path) -> str:
+    """Run oras in FOLDER, without any configuration of the user."""
+    needed("oras")
+    environment = modules.environment(HOME=str(folder))
+    result = subprocess.run(["oras", *words], cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# The words of `oras push` after the reference. Each file exists.
+PUSHES: dict[str, list[str]] = {
+    "one file": ["a.bin"],
+    "files in folders": ["a.bin", "sub/b.txt:text/plain", "sub/deep/c"],
+    "artifact type": ["--artifact-type", "application/vnd.test.firmware", "a.bin"],
+    "config": ["--config", "config.json:application/vnd.test.config+json", "a.bin"],
+    "annotations": ["--annotation", "a=b", "a.bin"],
+    "OCI 1.0 manifest": ["--image-spec", "v1.0", "a.bin", "empty"],
+    "equal content": ["empty", "sub/empty"],
+    "name with spaces": ["b & <c>.txt"],
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "files"
+    (folder / "sub" / "deep").mkdir(parents=True)
+    (folder / "a.bin").write_bytes(bytes(range(256)) * 10_000)
+    (folder / "sub" / "b.txt").write_text("text\n")
+    (folder / "sub" / "deep" / "c").write_bytes(b"c")
+    (folder / "empty").write_bytes(b"")
+    (folder / "sub" / "empty").write_bytes(b"")
+    (folder / "b & <c>.txt").write_bytes(b"b")
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize("words", PUSHES.values(), ids=PUSHES)
+def test_the_files_that_oras_pushes_are_those_that_oras_pulls(registry: Registry, folder: Path, tmp_path: Path, words: list[str]) -> None:
+    name = f"{registry.host}/{folder.parent.name.replace('_', '').lower()}:1"
+    oras("push", "--plain-http", name, *words, folder=folder)
+    (tmp_path / "oras").mkdir()
+    oras("pull", "--plain-http", "--output", str(tmp_path / "oras"), name, folder=tmp_path)
+
+    done = modules.run("artifact_pull", {"name": name, "dest": f"{tmp_path}/ours/"})
+
+    assert files_in(tmp_path / "ours") == files_in(tmp_path / "oras") != {}
+    manifest = json.loads(oras("manifest", "fetch", "--plain-http", name, folder=tmp_path))
+    assert [(file["digest"], file["media_type"]) for file in done["files"]] == [(layer["digest"], layer["mediaType"]) for layer in manifest["layers"]]
+    assert not modules.run("artifact_pull", {"name": name, "dest": f"{tmp_path}/oras/"})["changed"]
+
+
+def test_a_layout_of_oras_is_read(folder: Path, tmp_path: Path) -> None:
+    oras("push", "--oci-layout", f"{tmp_path}/layout:v1", "a.bin", "sub/b.txt", folder=folder)
+
+    modules.run("artifact_pull", {"src": f"oci:{tmp_path}/layout:v1", "dest": str(tmp_path / "ours")})
+
+    assert files_in(tmp_path / "ours") == {name: (folder / name).read_bytes() for name in ("a.bin", "sub/b.txt")}
+
+
+def test_a_folder_that_oras_packed_is_refused_by_name(registry: Registry, folder: Path, tmp_path: Path) -> None:
+    name = f"{registry.host}/packed:1"
+    oras("push", "--plain-http", name, "sub", folder=folder)
+
+    failed = modules.fail("artifact_pull", {"name": name, "dest": f"{tmp_path}/ours/"})
+
+    assert (failed["error"], "'sub'" in failed["msg"]) == ("unsupported_format", True)
+    assert not (tmp_path / "ours").exists()
+
+
+def test_the_files_of_artifact_push_come_back(registry: Registry, folder: Path, tmp_path: Path) -> None:
+    name = f"{registry.host}/back:1"
+    files = [{"path": str(folder / "a.bin")}, {"path": str(folder / "sub" / "b.txt"), "title": "docs/b.txt"}]
+    modules.run("artifact_push", {"name": name, "files": files, "type": "application/vnd.test"})
+
+    modules.run("artifact_pull", {"name": name, "dest": str(tmp_path / "ours")})
+
+    assert files_in(tmp_path / "ours") == {"a.bin": (folder / "a.bin").read_bytes(), "docs/b.txt": b"text\n"}
