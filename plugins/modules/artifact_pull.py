@@ -53,7 +53,7 @@ options:
     elements: str
   unpack:
     description:
-      - What to do with a file or a folder that is packed as a tar, as oras packs folders and ModelPack packs some layers. A chart is no such file.
+      - Whether to unpack a file or a folder that is packed as a tar, as oras packs folders and ModelPack packs some layers. A chart is no such file.
       - This version can't unpack them. V(auto) refuses them, and V(false) writes the tar itself under the title.
     type: str
     choices: [auto, 'false']

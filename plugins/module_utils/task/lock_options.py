@@ -21,9 +21,7 @@ def read_lock(params: t.Mapping[str, t.Any]) -> LockFile | None:
     Raises UnsupportedFormat for anything else, InvalidOption for a file that wasn't read.
     """
     if params["lock_file"] is not None:
-        raise InvalidOption(
-            "lock_file is read on the controller by the module's action plugin, which did not run; give the file's content as lock"
-        )
+        raise InvalidOption("lock_file is read on the controller by the module's action plugin, which did not run; give the file's content as lock")
     given = params["lock"]
     if given is None:
         return None
