@@ -210,5 +210,6 @@ def path_options(options: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def test_every_option_that_names_a_file_is_tested() -> None:
     names = [file.stem for file in (ROOT / "plugins/modules").glob("*.py")]
     found = {option for name in names for option in path_options(importlib.import_module(f"{PACKAGE}.{name}").argument_spec().options)}
-    # Archives are read as `path` is; `src` of layers is in test_append_from_shared_folders.py; `dest` is read only to hash what is there; the others are folders, or read on the controller.
+    # Archives are read as `path` is; `src` of layers is in test_append_from_shared_folders.py; `dest` is only hashed;
+    # the others are folders, or read on the controller.
     assert found - set(EVERY) == {"archive", "base", "dest", "src", "store", "root", "lock_file"}
