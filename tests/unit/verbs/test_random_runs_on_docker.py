@@ -22,23 +22,35 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.docker imp
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ManagedEngine
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, ImageNotFound
+from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
+from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
+from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from tests.support.archives import index_entry, index_file, layout, pack
 from tests.support.docker_daemon import DockerDaemon
 from tests.support.engines import HOST, OTHER
-from tests.support.images import Image, list_in_index, make_image, make_layer
+from tests.support.images import FakeRepository, Image, list_in_index, make_image, make_layer
 from tests.support.random_runs import run_machine
+from tests.support.verbs import NOW
 
 PLATFORM = Platform.parse(HOST)
 LAYER = make_layer("shared", 1000)
@@ -50,6 +62,23 @@ IMAGES = {
 NAMES = ("docker.io/team/a:1", "docker.io/team/a:2", "docker.io/team/b:1")
 NAME, IMAGE = st.sampled_from(NAMES), st.sampled_from(sorted(IMAGES))
 TWO_NAMES = st.lists(NAME, min_size=1, max_size=2, unique=True)
+
+
+class TeamRepository(FakeRepository):
+    """One of the repositories that the names are in. It has images by tag and by digest."""
+
+    def __init__(self, images: t.Mapping[str, Image], reference: Reference) -> None:
+        super().__init__({name: image for name, image in images.items() if Reference.parse(name).context == reference.context})
+        self.registry, self.repository = reference.registry, reference.repository
+
+    def probe(self, reference: Reference) -> Descriptor | None:
+        digests = {image.root.digest: image.root for image in self.images.values()}
+        return digests.get(reference.digest) if reference.digest is not None else super().probe(reference)
+
+    def read_document(self, descriptor: Descriptor) -> bytes:
+        if not self.has_blob(descriptor):
+            raise ImageNotFound(f"{descriptor.digest} is not in this repository", status=404)
+        return super().read_document(descriptor)
 
 
 class DockerRuns(RuleBasedStateMachine):
@@ -97,6 +126,60 @@ class DockerRuns(RuleBasedStateMachine):
         self._apply(lambda: plan_load_engine(self.engine, open_archive(str(path)), LoadOptions(PLATFORM)))
         for name, image in wanted.items():
             self._has(name, image)
+
+    @rule(names=TWO_NAMES, images=st.lists(IMAGE, min_size=2, max_size=2))
+    def pull(self, names: list[str], images: list[str]) -> None:
+        wanted = dict(zip(names, images))
+        images_by_name = {name: IMAGES[image] for name, image in wanted.items()}
+
+        def open_repository(reference: Reference) -> Repository:
+            return t.cast(Repository, TeamRepository(images_by_name, reference))
+
+        def make_plan() -> Plan:
+            references = [Reference.parse(name) for name in wanted]
+            always = PullPolicy.ALWAYS
+            return plan_pull_engine(self.engine, references, repository=open_repository, policy=always, selection=None, host=PLATFORM)
+
+        self._apply(make_plan)
+        for name, image in wanted.items():
+            self._has(name, image)
+
+    @rule(name=NAME, image=IMAGE)
+    def copy_into_docker(self, name: str, image: str) -> None:
+        IMAGES[image].put(self.store, name)
+        self._copy(f"store:{self.store.path}:{name}", f"docker-daemon:{name}")
+        self._has(name, image)
+
+    @rule(name=NAME)
+    def copy_to_a_layout(self, name: str) -> None:
+        """Docker gives what it has. An image that lost a blob is refused, or has no less in the layout than it should."""
+        if name not in self.named or name not in self._listed() or not self.daemon.has(name, IMAGES[self.named[name]], HOST):
+            return
+        self._copy(f"docker-daemon:{name}", f"oci:{self.folder}/layout:{name}")
+        layout = Store(str(self.folder / "layout"))
+        entry = layout.get_complete_entry(Reference.parse(name))
+        assert entry.digest == IMAGES[self.named[name]].root.digest
+
+    def _copy(self, source: str, destination: str) -> None:
+        def refuse(*unused: object) -> t.NoReturn:
+            raise AssertionError("no other place is used")
+
+        places = Places(refuse, refuse, lambda _scheme, _namespace: self.engine, Store)
+        pair = Location.parse(source), Location.parse_destination(destination)
+
+        def make_plan() -> Plan:
+            with Workers(1) as workers:
+                return plan_copy([pair], places=places, selection=None, referrers=True, host=PLATFORM, workers=workers)
+
+        self._apply(make_plan)
+
+    @rule(kept=TWO_NAMES)
+    def prune(self, kept: list[str]) -> None:
+        """All images go but those with a protected name, which keep their other names, and those that Docker doesn't list."""
+        listed = self._listed()
+        protected = {self.named[name] for name in kept if name in self.named}
+        self._apply(lambda: plan_prune(EngineCatalog(self.engine, PLATFORM), RetentionPolicy(keep=0), Filters(), Protection.parse(kept), NOW))
+        self.named = {name: image for name, image in self.named.items() if image in protected or name not in listed}
 
     @rule(source=NAME, names=TWO_NAMES)
     def tag(self, source: str, names: list[str]) -> None:
