@@ -15,8 +15,10 @@ from ansible.plugins.action.normal import ActionModule as PlainAction
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.archive.summary import summarise_archive
 from ..module_utils.errors import InvalidOption, LongshoreError, UnsupportedFormat
+from ..module_utils.task.load_arguments import LOAD, read_renames
 from ..plugin_utils.finding import find_file
 from ..plugin_utils.host_answers import as_failure, parse_path, replace_path
+from ..plugin_utils.option_checks import check_options
 from ..plugin_utils.progress import WatchedAction
 
 Results = dict[str, t.Any]
@@ -42,6 +44,7 @@ class ActionModule(WatchedAction, PlainAction):
     def _load_from_controller(self, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         if self._task.async_val:
             raise InvalidOption("path_on 'controller' can't be used with async")
+        read_renames(check_options(LOAD, arguments))
         path = find_file(self, "path", arguments.get("path"))
         if os.path.isdir(path):
             raise UnsupportedFormat(

@@ -230,29 +230,18 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
-from ..module_utils.oci.reference import Reference, parse_selector
-from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.task.arguments import Arguments
 from ..module_utils.task.engines import open_engine
+from ..module_utils.task.load_arguments import LOAD, read_renames
 from ..module_utils.task.run import run
 from ..module_utils.task.task import Task
-from ..module_utils.task.trust_arguments import TRUST, read_trust
+from ..module_utils.task.trust_arguments import read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.load import LoadOptions, plan_load
 
 
 def argument_spec() -> Arguments:
-    return (
-        (STORE + ENGINE + PLATFORM + PROGRESS + TRUST)
-        .extended(
-            path={"type": "path", "required": True},
-            path_on={"type": "str", "choices": ["host", "controller"], "default": "host"},
-            name={"type": "list", "elements": "str"},
-            rename={"type": "dict", "default": {}},
-            existing={"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
-            referrers={"type": "bool", "default": True},
-        )
-        .accepting(REGISTRY)
-    )
+    return LOAD
 
 
 def plan(task: Task) -> Plan:
@@ -260,7 +249,7 @@ def plan(task: Task) -> Plan:
     params = task.params
     options = LoadOptions(
         names=task.selectors("name") if params["name"] is not None else None,
-        renames=[(parse_selector(old), Reference.parse(new).require_no_digest()) for old, new in text_map(params["rename"]).items()],
+        renames=read_renames(params),
         existing=params["existing"],
         selection=task.selection,
         host=task.host,

@@ -318,6 +318,27 @@ def test_a_load_names_the_archive_of_the_controller(archive: Path, host: Host, t
     assert host.sent == [f"{host.remote_tmp}summary", f"{host.remote_tmp}archive"]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"existing": "ever"},
+        {"exists": "keep"},
+        {"name": []},
+        {"name": ["a", None]},
+        {"rename": {"a": "B C"}},
+        {"lock_timeout": "soon"},
+        {"store": ""},
+    ],
+    ids=str,
+)
+def test_wrong_options_are_refused_before_an_archive_of_the_controller_is_read(options: modules.Results, host: Host, tmp_path: Path) -> None:
+    (tmp_path / "images.tar").write_bytes(b"reading this would be corrupt_archive")
+    done = host.run("image_load", {**LOAD, **options}, tmp_path)
+    assert (done["failed"], done["error"]) == (True, "invalid_reference" if "rename" in options else "invalid_option")
+    assert next(iter(options)) in done["msg"] or "B C" in done["msg"]
+    assert host.sent == []
+
+
 @pytest.mark.parametrize("answer", [f"{path}" for path in PATHS.values() if path], ids=[name for name, path in PATHS.items() if path])
 def test_a_load_fails_if_the_temporary_folder_of_the_host_is_no_plain_path(archive: Path, answer: str, host: Host, tmp_path: Path) -> None:
     host.remote_tmp = answer
