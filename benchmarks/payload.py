@@ -37,7 +37,7 @@ def collect():
     archive = zipfile.ZipFile(io.BytesIO(), "w")
     words = inspect.signature(module_common.recursive_finder).parameters
     more = {}
-    if "date_time" in words:
+    if "date_time" in words and words["date_time"].default is inspect.Parameter.empty:
         more["date_time"] = datetime.datetime.now(datetime.timezone.utc)
     if "extension_manager" in words:
         from ansible._internal._ansiballz import _builder
