@@ -265,6 +265,7 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.digest import Digest
+from ..module_utils.places.saving import SavingPlace
 from ..module_utils.task.arguments import ENGINE, FILE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.engines import open_engine
 from ..module_utils.task.file_options import initial_mode
@@ -308,11 +309,19 @@ def plan(task: Task) -> Plan:
         lock_timeout=params["lock_timeout"],
         referrers=params["referrers"],
     )
-    if params["engine"] is not None:
-        from ..module_utils.verbs.save_engine import plan_save_engine
+    return plan_save(_open_place(task), task.selectors("name"), options)
 
-        return plan_save_engine(open_engine(task), task.selectors("name"), options)
-    return plan_save(task.store, task.selectors("name"), options)
+
+def _open_place(task: Task) -> SavingPlace[t.Any]:
+    """Return the images of the engine that TASK names, else of the store. Raises StoreDamaged, EngineError."""
+    if task.params["engine"] is None:
+        from ..module_utils.places.store.saving import StoreSaving
+
+        return StoreSaving(task.store)
+    from ..module_utils.places.engine.reader import EngineReader
+    from ..module_utils.places.engine.saving import EngineSaving
+
+    return EngineSaving(EngineReader(open_engine(task), task.host))
 
 
 def main() -> t.NoReturn:

@@ -157,6 +157,11 @@ def test_another_order_of_images_is_not_a_change(filled: str, tmp_path: Path) ->
     assert [row["name"] for row in done["images"]] == [PLAIN, APP]
 
 
+def test_an_image_that_is_named_twice_is_saved_once(filled: str, tmp_path: Path) -> None:
+    done = modules.check_do_again("image_save", saving(filled, tmp_path / "archive", PLAIN, str(plain().root.digest)))
+    assert [row["name"] for row in done["images"]] == [PLAIN]
+
+
 def test_another_set_of_images_is_another_archive(filled: str, tmp_path: Path) -> None:
     path = tmp_path / "archive"
     modules.run("image_save", saving(filled, path, PLAIN))

@@ -14,6 +14,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.reader im
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import read_subject
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
@@ -311,7 +312,7 @@ class Save:
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         path = world.folder / "saved.tar"
         with Workers(1) as workers:
-            plan = plan_save(verbs.opened(world.store), [parse_selector(name) for name in self.names], SaveOptions(str(path), HOST))
+            plan = plan_save(StoreSaving(verbs.opened(world.store)), [parse_selector(name) for name in self.names], SaveOptions(str(path), HOST))
             return act(plan, workers)
 
     def after(self, state: State, unused: World) -> State | None:

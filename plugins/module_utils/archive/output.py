@@ -67,6 +67,10 @@ class FileOutput:
         self._compression = compression
 
     @property
+    def is_compressed(self) -> bool:
+        return self._compression is not None
+
+    @property
     def size(self) -> int:
         """Return the size of the uncompressed tar in bytes."""
         return count_bytes(self.pieces)

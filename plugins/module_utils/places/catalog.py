@@ -14,11 +14,11 @@ import typing as t
 
 from ..oci.digest import Digest
 from ..oci.glob import is_glob
-from ..oci.matching import NamedImage
 from ..oci.reference import Reference
 from ..oci.removal_matching import RemovalSelector, is_short_id
 from ..transfer.plan import ImagePlan, Plan, RefChange, RefState, Results
 from .facts import short_digest
+from .image_source import PlacedImage
 
 if t.TYPE_CHECKING:
     from ..store.store import Store
@@ -26,16 +26,6 @@ if t.TYPE_CHECKING:
     from .image_source import ImageSource
     from .protection import Protection
     from .retention import RetentionCandidate, RetentionPolicy
-
-
-class PlacedImage(NamedImage, t.Protocol):
-    """An image of a place under one of its names, or without a name."""
-
-    @property
-    def label(self) -> str:
-        """The name, else the digest."""
-
-    def __hash__(self) -> int: ...
 
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)

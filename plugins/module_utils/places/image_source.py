@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One image to read at a place. Every place has a class with these methods."""
+"""One image of a place: as the place lists it, and as a source to read. Every place has classes with these methods."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ import typing as t
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
+from ..oci.matching import NamedImage
 from ..oci.reference import Reference
 from ..transfer.interfaces import Source
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
+
+
+class PlacedImage(NamedImage, t.Protocol):
+    """An image of a place under one of its names, or without a name."""
+
+    @property
+    def label(self) -> str:
+        """The name, else the digest."""
+
+    def __hash__(self) -> int: ...
 
 
 class ImageSource(t.Protocol):

@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
     from ..registry.referrers import DigestTags
     from ..registry.repository import Repository
     from .archive.catalog import ArchiveCatalog
-    from .catalog import PlacedImage
     from .engine.reader import EngineReader
+    from .image_source import PlacedImage
     from .store.catalog import StoreCatalog
 
 _ImageT = t.TypeVar("_ImageT", bound="PlacedImage")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime
 import typing as t
 
-from ..places.catalog import ImageCatalog, PlacedImage
+from ..places.catalog import ImageCatalog
 from ..places.filters import Filters
+from ..places.image_source import PlacedImage
 from ..places.protection import Protection
 from ..places.retention import RetentionPolicy
 from ..transfer.plan import Plan

@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ..oci.removal_matching import RemovalSelector
-from ..places.catalog import ImageCatalog, PlacedImage, choose_for_removal
+from ..places.catalog import ImageCatalog, choose_for_removal
+from ..places.image_source import PlacedImage
 from ..transfer.plan import Plan
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a save: store -> archive."""
+"""Plan a save: store or engine -> archive."""
 
 from __future__ import annotations
 
@@ -11,26 +11,21 @@ import typing as t
 
 from ..archive.format import DOCKER, FOLDER, UNIVERSAL, ArchiveFile, SavedImage, build_archive_files, build_tar
 from ..archive.graphs import ArchiveGraphs
-from ..archive.output import FileOutput, FolderOutput, OpenFile, Output, Read
+from ..archive.output import FileOutput, FolderOutput, Output, Read
 from ..archive.reader import open_archive
 from ..errors import InvalidOption
 from ..oci.digest import Digest
-from ..oci.graph import Graph
 from ..oci.layout import BASE_DIGESTS
-from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import FoundReferrers, Referrer
 from ..places.archive.saved_image import saved_image, saved_referrers
 from ..places.facts import image_facts, short_digest
-from ..places.platforms import read_image, select_stored
-from ..places.store.stored_referrers import find_complete_referrers
-from ..transfer.plan import ImagePlan, Outcome, RefChange, RefState, Step, TransferPlan
-from ..transfer.workers import Workers
+from ..places.image_source import PlacedImage
+from ..places.saving import PlannedArchive, SavingPlace
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 
-if t.TYPE_CHECKING:
-    from ..store.index import Entry
-    from ..store.store import Store
+_Image = t.TypeVar("_Image", bound=PlacedImage)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,65 +48,55 @@ class SaveOptions:
     referrers: bool = True
 
 
-def plan_save(store: Store, names: t.Sequence[Reference | Digest], options: SaveOptions) -> SavePlan:
-    """Plan to save images of STORE as one archive.
+def plan_save(place: SavingPlace[_Image], names: t.Sequence[Reference | Digest], options: SaveOptions) -> SavePlan:
+    """Plan to save images of PLACE as one archive.
 
-    Raises ImageNotFound, StoreDamaged, PlatformMissing, and UnsupportedFormat for a target that can't be replaced.
+    Raises ImageNotFound, StoreDamaged, PlatformMissing, EngineError, and UnsupportedFormat for a target that can't be replaced.
     """
-    return _Saver(store, options).plan(names)
+    check_form(options.form, options.compression, options.bases)
+    chosen = place.choose(names)
+    images = [_read_image(place, image, options) for image in chosen]
+    with_referrers = options.referrers and options.form != DOCKER
+    found = [place.find_referrers(image, saved.graph) if with_referrers else FoundReferrers() for image, saved in zip(chosen, images)]
+    saved = [*images, *(referrer for image, one in zip(chosen, found) for referrer in saved_referrers(image.name, one))]
+    left_out = layers_to_omit(images, options.bases)
+    output = make_output(build_archive_files(saved, options.form, left_out, {BASE_DIGESTS: left_out}), options)
+    archive = PlannedArchive(output, saved, left_out, output.difference())
+    return SavePlan(
+        images=[
+            dataclasses.replace(_row(place, image, one, referrers.referrers, options, archive.reason), transfer=transfer)
+            for image, one, referrers, transfer in zip(chosen, images, found, place.plan_transfers(chosen, archive))
+        ],
+        results={"path": options.path, "reason": archive.reason, **place.common_facts},
+        steps=place.plan_steps(archive),
+        all_or_nothing=True,
+        extra_warnings=tuple(warning for one in found for warning in one.warnings),
+        read_blob=place.read_blob,
+        output=output,
+        checksum=options.checksum,
+    )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Saver:
-    store: Store
-    options: SaveOptions
+def _read_image(place: SavingPlace[_Image], image: _Image, options: SaveOptions) -> SavedImage:
+    names = (image.name,) if image.name is not None else ()
+    return saved_image(place.read(image, options.selection), names, options.form, options.selection, options.host)
 
-    def plan(self, names: t.Sequence[Reference | Digest]) -> SavePlan:
-        options = self.options
-        check_form(options.form, options.compression, options.bases)
-        self.store.reload()
-        entries = [self.store.get_complete_entry(name) for name in dict.fromkeys(names)]
-        images = [self._read_image(entry) for entry in entries]
-        found = [self._find_referrers(entry, image.graph) for entry, image in zip(entries, images)]
-        saved = [*images, *(referrer for entry, one in zip(entries, found) for referrer in saved_referrers(entry.name, one))]
-        left_out = layers_to_omit(images, options.bases)
-        output = make_output(build_archive_files(saved, options.form, left_out, {BASE_DIGESTS: left_out}), options)
-        reason = output.difference()
-        return SavePlan(
-            images=[self._row(entry, image, one.referrers, reason) for entry, image, one in zip(entries, images, found)],
-            results={"path": options.path, "reason": reason},
-            steps=[WriteArchive(self.store.open_blob, output, saved, left_out, reason is not None)],
-            all_or_nothing=True,
-            extra_warnings=tuple(warning for one in found for warning in one.warnings),
-            read_blob=self.store.read_blob,
-            output=output,
-            checksum=options.checksum,
-        )
 
-    def _row(self, entry: Entry, image: SavedImage, referrers: t.Sequence[Referrer], reason: str | None) -> ImagePlan:
-        options, label, digest = self.options, entry.label, image.graph.root.digest
-        state = RefState(digest, tuple(image.graph.platforms))
-        return ImagePlan(
-            requested=label,
-            image=image_facts(str(entry.name) if entry.name is not None else None, image.graph, options.selection, options.host),
-            changes=(RefChange(f"{label} in {options.path}", state if reason is None else None, state),),
-            actions=(f"save {label} ({short_digest(digest)}) to {options.path}: {reason}",) if reason is not None else (),
-            results={
-                "listed_digest": str(image.listed.digest) if options.form != DOCKER else None,
-                "referrers": [referrer.facts(changed=reason is not None) for referrer in referrers],
-            },
-        )
-
-    # The content to save.
-
-    def _read_image(self, entry: Entry) -> SavedImage:
-        chosen = select_stored(read_image(entry.descriptor, entry.label, self.store.read_document), self.options.selection, entry.label)
-        return saved_image(chosen, (entry.name,) if entry.name is not None else (), self.options.form, self.options.selection, self.options.host)
-
-    def _find_referrers(self, entry: Entry, graph: Graph) -> FoundReferrers:
-        if not self.options.referrers or self.options.form == DOCKER:
-            return FoundReferrers()
-        return find_complete_referrers(self.store, entry, graph)
+def _row(
+    place: SavingPlace[_Image], image: _Image, saved: SavedImage, referrers: t.Sequence[Referrer], options: SaveOptions, reason: str | None
+) -> ImagePlan:
+    label, digest = image.label, saved.graph.root.digest
+    state = RefState(digest, tuple(saved.graph.platforms))
+    return ImagePlan(
+        requested=label,
+        image=image_facts(str(image.name) if image.name is not None else None, saved.graph, options.selection, options.host),
+        changes=(RefChange(f"{label} in {options.path}", state if reason is None else None, state),),
+        actions=(f"save {label} ({short_digest(digest)}) to {options.path}: {reason}",) if reason is not None else (),
+        results={
+            "listed_digest": str(saved.listed.digest) if options.form != DOCKER else None,
+            **place.referrer_facts([referrer.facts(changed=reason is not None) for referrer in referrers]),
+        },
+    )
 
 
 def make_output(files: t.Sequence[ArchiveFile], options: SaveOptions) -> FileOutput | FolderOutput:
@@ -133,27 +118,6 @@ def layers_to_omit(saved: t.Sequence[SavedImage], bases: frozenset[Digest]) -> f
     """Return the layers that the recipient has from earlier archives. Configs and manifests are always saved: they are small, and readers need them."""
     layers = {layer.digest for image in saved for node in image.graph.images for layer in node.manifest.layers}
     return frozenset(layers) & bases
-
-
-@dataclasses.dataclass(frozen=True)
-class WriteArchive(Step):
-    """Write the archive if that is `needed`. `open_blob` returns a file descriptor of a verified blob."""
-
-    open_blob: OpenFile
-    output: Output
-    saved: t.Sequence[SavedImage]
-    left_out: frozenset[Digest]
-    needed: bool
-
-    def blobs(self) -> tuple[list[Descriptor], list[Descriptor]]:
-        all_blobs = list({blob.digest: blob for image in self.saved for blob in image.graph.blobs}.values())
-        return [blob for blob in all_blobs if blob.digest not in self.left_out] if self.needed else [], all_blobs
-
-    def apply(self, workers: Workers) -> Outcome:
-        if self.needed:
-            with workers.meter(self.blobs()[0], self.output.path) as meter:
-                self.output.write(self.open_blob, meter.add)
-        return Outcome()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,9 @@ import typing as t
 
 from ..oci.digest import Digest
 from ..oci.reference import Reference
-from ..places.catalog import ImageCatalog, PlacedImage
+from ..places.catalog import ImageCatalog
 from ..places.facts import short_digest
+from ..places.image_source import PlacedImage
 from ..transfer.plan import ImagePlan, Plan, RefChange
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)

@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.reader im
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
@@ -186,7 +187,7 @@ def save_folder(store: Path, workers: Workers) -> Plan:
 
 def save_to(path: Path, store: Path, compression: str | None, form: str = "universal") -> Plan:
     LARGE.put(opened(store), NAME)
-    return plan_save(opened(store), [Reference.parse(NAME)], SaveOptions(str(path), HOST, form, compression))
+    return plan_save(StoreSaving(opened(store)), [Reference.parse(NAME)], SaveOptions(str(path), HOST, form, compression))
 
 
 VERBS = [pull, load, load_in_order, save, save_compressed, save_folder]

@@ -28,6 +28,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.filters im
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.executor import execute
@@ -89,7 +90,7 @@ def apply(plan: Plan) -> Plan:
 
 def save(store: Store, path: Path, *names: Reference | Digest, **options: t.Any) -> str:
     """Save the image APP, or the images with NAMES."""
-    apply(plan_save(store, names or [APP], SaveOptions(str(path), HOST, **options)))
+    apply(plan_save(StoreSaving(store), names or [APP], SaveOptions(str(path), HOST, **options)))
     return str(path)
 
 

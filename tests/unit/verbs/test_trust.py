@@ -30,6 +30,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.filters im
 from ansible_collections.longshore.images.plugins.module_utils.places.image_trust import verify_everything, verify_image
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.places.verification import describe_trust
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -114,7 +115,7 @@ def signed_store(path: Path, key: Key) -> Store:
 
 
 def save(store: Store, path: Path) -> Archive:
-    apply(plan_save(store, [Reference.parse(PROD)], SaveOptions(str(path), HOST)))
+    apply(plan_save(StoreSaving(store), [Reference.parse(PROD)], SaveOptions(str(path), HOST)))
     return open_archive(str(path))
 
 

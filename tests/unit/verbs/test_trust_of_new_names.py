@@ -21,6 +21,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.places.store.source import LayoutSource
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
@@ -72,7 +73,7 @@ class Scene:
     def archive(self) -> str:
         path = self.folder / "saved.tar"
         with Workers(1) as workers:
-            assert plan_save(self.store, [Reference.parse(self.name)], SaveOptions(str(path), HOST)).apply(workers).errors == []
+            assert plan_save(StoreSaving(self.store), [Reference.parse(self.name)], SaveOptions(str(path), HOST)).apply(workers).errors == []
         return str(path)
 
     @property
