@@ -116,6 +116,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "MIN_PARALLEL", 1000)
     monkeypatch.setattr(fetch, "MIN_RANGE", 2500)
+    monkeypatch.setattr(fetch, "FAST", float("inf"))
+    monkeypatch.setattr(fetch, "INTERVAL", 0)
 
 
 RUNNERS = {"root": ROOT, "the owner": OWNER, "a member of the group": MEMBER}

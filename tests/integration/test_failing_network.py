@@ -140,6 +140,7 @@ def _in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "MIN_PARALLEL", MIB)
     monkeypatch.setattr(fetch, "MIN_RANGE", MIB)
     monkeypatch.setattr(fetch, "RECORD_EVERY", MIB // 4)
+    monkeypatch.setattr(fetch, "FAST", float("inf"))
 
 
 def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, concurrency: int = 4) -> list[str]:

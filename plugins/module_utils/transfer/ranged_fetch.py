@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import threading
 import time
 import typing as t
@@ -25,7 +26,7 @@ MIN_RANGE = 16 * MIB
 RECORD_EVERY = 4 * MIB
 MAX_RANGES = 1024
 MAX_CONNECTIONS = 8
-# Seconds between two times that the received bytes are hashed and that the speed is measured.
+# Seconds between two times that ranges are hashed and their speed is measured; also the seconds of waiting that show the speed of one response.
 INTERVAL = 0.1
 # Bytes a second. While the connections of a blob are faster than this on average, the network isn't the limit, and more connections only cost time.
 FAST = 100_000_000
@@ -36,50 +37,95 @@ Chunks = t.Generator[t.Union[bytes, memoryview], None, None]
 
 def fetch(blob: Descriptor, source: RemoteSource, writer: ResumingWriter, connections: ConnectionSlots, meter: Meter) -> None:
     """Fetch, verify and store one blob. If the network fails the writer keeps the received bytes. METER counts them."""
-
-    def fill(partial: PartialBlob) -> None:
-        meter.expect(sum(stop - start for start, stop in partial.missing_ranges()))
-        if blob.size >= MIN_PARALLEL and connections.limit > 1:
-            _fetch_ranges(blob, source, partial, connections, meter)
-        else:
-            _append(partial, source.read_blob(blob, _prepare_appending(partial)), meter)
-
-    writer.put_blob_resumably(blob, fill, meter.count_content(source.read_blob))
-
-
-def _prepare_appending(partial: PartialBlob) -> int:
-    """Return the offset at which appending starts."""
-    partial.start_appending()
-    return partial.front
-
-
-def _append(partial: PartialBlob, chunks: t.Iterable[bytes | bytearray | memoryview], meter: Meter) -> None:
-    for chunk in chunks:
-        partial.append(chunk)
-        meter.add(len(chunk))
-
-
-def _fetch_ranges(blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter) -> None:
-    """Fetch several ranges at once if the first response shows that the source supports ranges.
-
-    Otherwise that response is the whole blob, and it is read to its end.
-    """
-    ranges = split_ranges(partial.missing_ranges(), blob.size)
-    if not ranges:
-        return
-    whole, chunks = source.read_range(blob, *ranges[0])
-    if whole:
-        _append(partial, _skip(_prepare_appending(partial), chunks), meter)
-        return
-    partial.start_ranges()
-    if not _RangeDownloader(blob, source, partial, connections, meter, ranges).download(chunks):
-        _append(partial, source.read_blob(blob, _prepare_appending(partial)), meter)
+    writer.put_blob_resumably(blob, lambda partial: _Fetch(blob, source, partial, connections, meter).run(), meter.count_content(source.read_blob))
 
 
 def split_ranges(gaps: t.Iterable[Range], size: int) -> list[Range]:
     """Split the GAPS of a blob of SIZE bytes into ranges to fetch, from front to back. All ranges of a gap but the last have the same length."""
     length = max(MIN_RANGE, -(-size // MAX_RANGES))
     return [(begin, min(begin + length, stop)) for start, stop in gaps for begin in range(start, stop, length)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fetch:
+    """Fetches the missing bytes of one blob: in two responses while these are fast, otherwise as ranges over several connections."""
+
+    blob: Descriptor
+    source: RemoteSource
+    partial: PartialBlob
+    connections: ConnectionSlots
+    meter: Meter
+
+    def run(self) -> None:
+        gaps = self.partial.missing_ranges()
+        self.meter.expect(sum(stop - start for start, stop in gaps))
+        if not gaps:
+            return
+        if self.blob.size < MIN_PARALLEL or self.connections.limit < 2:
+            self._append_rest()
+            return
+        # This response shows whether the source supports ranges. It ends soon, so that nothing of it is lost if the rest is split.
+        start, stop = split_ranges(gaps, self.blob.size)[0]
+        whole, chunks = self.source.read_range(self.blob, start, stop)
+        if whole:
+            self._append(_skip(self._prepare_appending(), chunks))
+        elif len(gaps) > 1:
+            self._fetch_ranges(chunks, stop)
+        else:
+            self._prepare_appending()
+            self._append_or_split(chunks, stop)
+
+    def _prepare_appending(self) -> int:
+        """Return the offset at which appending starts."""
+        self.partial.start_appending()
+        return self.partial.front
+
+    def _append(self, chunks: t.Iterable[bytes | bytearray | memoryview]) -> None:
+        for chunk in chunks:
+            self.partial.append(chunk)
+            self.meter.add(len(chunk))
+
+    def _append_rest(self) -> None:
+        self._append(self.source.read_blob(self.blob, self._prepare_appending()))
+
+    def _append_or_split(self, chunks: Chunks, stop: int) -> None:
+        """Append CHUNKS, which end at STOP, and then the rest of the blob. If one of the two responses is slow, fetch what is missing then as ranges.
+
+        Bytes that are appended are hashed from memory; most bytes of ranges are read again from the file.
+        """
+        if not self._append_while_fast(chunks):
+            self._fetch_ranges(chunks, stop)
+        elif stop < self.blob.size:
+            whole, rest = self.source.read_range(self.blob, stop, self.blob.size)
+            if whole:
+                self._append(_skip(stop, rest))
+            elif not self._append_while_fast(rest):
+                rest.close()
+                self._fetch_ranges(rest, self.partial.front)
+
+    def _append_while_fast(self, chunks: Chunks) -> bool:
+        """Append CHUNKS to their end and return True, or return False as soon as they arrive slowly. Only the time of waiting for them counts."""
+        received, waited = 0, 0.0
+        while True:
+            began = time.monotonic()
+            chunk = next(chunks, None)
+            waited += time.monotonic() - began
+            if chunk is None:
+                return True
+            self._append((chunk,))
+            received += len(chunk)
+            if waited >= INTERVAL:
+                if received < FAST * waited:
+                    return False
+                received, waited = 0, 0.0
+
+    def _fetch_ranges(self, chunks: Chunks, stop: int) -> None:
+        """Fetch all that is missing; CHUNKS are the missing bytes before STOP. If ranges are ignored suddenly, append the rest."""
+        self.partial.start_ranges()
+        gaps = [(max(start, stop), end) for start, end in self.partial.missing_ranges() if end > stop]
+        ranges = split_ranges(gaps, self.blob.size)
+        if not _RangeDownloader(self, ranges).download((self.partial.front, stop), chunks):
+            self._append_rest()
 
 
 def _skip(offset: int, chunks: Chunks) -> Chunks:
@@ -97,14 +143,12 @@ class _NoRanges(Exception):
 class _RangeDownloader:
     """Fetch ranges of a blob, several at once, while the calling thread hashes the received bytes."""
 
-    def __init__(
-        self, blob: Descriptor, source: RemoteSource, partial: PartialBlob, connections: ConnectionSlots, meter: Meter, ranges: t.Iterable[Range]
-    ) -> None:
-        self._blob = blob
-        self._source = source
-        self._partial = partial
-        self._connections = connections
-        self._meter = meter
+    def __init__(self, job: _Fetch, ranges: t.Iterable[Range]) -> None:
+        self._blob = job.blob
+        self._source = job.source
+        self._partial = job.partial
+        self._connections = job.connections
+        self._meter = job.meter
         self._ranges = collections.deque(ranges)
         self._changed = threading.Condition()
         self._running = 0
@@ -112,11 +156,12 @@ class _RangeDownloader:
         self._measured = (0, time.monotonic())
         self._error: BaseException | None = None
 
-    def download(self, first: Chunks) -> bool:
-        """Fetch all ranges; FIRST is the response for the first one. Return False if the source stopped supporting ranges."""
+    def download(self, first: Range, chunks: Chunks) -> bool:
+        """Fetch all ranges. CHUNKS are the bytes of the FIRST one, which has begun. Return False if the source stopped supporting ranges."""
         with ThreadPoolExecutor(MAX_CONNECTIONS, "longshore-range") as pool:
             try:
-                self._start(pool, self._ranges.popleft(), first)
+                self._start(pool, first, chunks)
+                self._start_more(pool)
                 while self._is_running():
                     if self._is_slow():
                         self._start_more(pool)

@@ -226,6 +226,8 @@ def test_only_the_rest_of_a_resumed_blob_is_counted(watched: Path, tmp_path: Pat
     monkeypatch.setattr(executor, "MIN_RESUMABLE", 1000)
     monkeypatch.setattr(fetch, "MIN_PARALLEL", large)
     monkeypatch.setattr(fetch, "MIN_RANGE", 4000)
+    monkeypatch.setattr(fetch, "FAST", float("inf"))
+    monkeypatch.setattr(fetch, "INTERVAL", 0)
     monkeypatch.setattr(fetch, "RECORD_EVERY", 1000)
     blob = max(LARGE.blobs, key=lambda blob: blob.size)
     source = RemoteRepository({NAME: LARGE})
