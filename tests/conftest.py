@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.default_store import default_folders, find_changes, read_state
 from tests.support.privileges import calls_needs_root
 from tests.support.random_runs import OPTION
+from tests.support.sharing import start_sharing
 
 # The duration of an example depends on the machine, not on the tested code.
 settings.register_profile("any machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,6 +36,12 @@ def pytest_sessionstart() -> None:
     for link in LINKS:
         if (ROOT / link).resolve() != ROOT:
             raise pytest.UsageError(f"{link} must be a symbolic link to the top of the checkout: get the sources with git clone")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all plays of this test run share what Ansible builds and what Python compiles. Workers inherit this from the process that starts them."""
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(start_sharing())
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -27,7 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.longshore.images.plugins.modules"
 # `./dev test` installs the oldest supported libraries there (tests/oldest.txt).
 OLDEST = Path(sys.prefix) / "oldest"
-LIBRARIES = {"current": str(ROOT / ".collections"), "oldest": f"{OLDEST}:{ROOT / '.collections'}"}
+# Interpreters with this folder share what they compile, if `sharing.py` says so.
+STARTUP = ROOT / "tests" / "support" / "startup"
+LIBRARIES = {"current": f"{STARTUP}:{ROOT / '.collections'}", "oldest": f"{OLDEST}:{ROOT / '.collections'}"}
 TIMEOUT = 120
 
 Results = dict[str, t.Any]
