@@ -18,9 +18,9 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.filters import Filters
 from ..places.inspected_image import Facts, InspectedImage
+from ..places.inspector import Inspector
 from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
-from .info import Inspector
 
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace

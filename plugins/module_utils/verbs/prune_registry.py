@@ -17,11 +17,11 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..places.facts import short_digest
 from ..places.registry.contents import RemoteTag, RepositoryContents
+from ..places.registry.repository_reader import RepositoryReader, TagCriteria, read_repositories
 from ..places.registry.tag_guard import TagGuard
 from ..transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ..transfer.workers import Workers
 from .registry_policy import RegistryPolicy
-from .repository_reader import RepositoryReader, TagCriteria, read_repositories
 
 if t.TYPE_CHECKING:
     from ..registry.registries import Registries

@@ -10,27 +10,27 @@ import dataclasses
 import re
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
-from ..limits import MAX_LEVELS
-from ..oci import media_types
-from ..oci.digest import Digest
-from ..oci.graph import Graph, read_graph
-from ..oci.manifest import Descriptor, Manifest, read_manifest, read_subject
-from ..oci.platform import Platform
-from ..oci.reference import Reference
-from ..oci.text import sanitise
-from ..places.facts import image_facts
-from ..places.filters import Filters
-from ..places.inspected_image import InspectedImage
-from ..places.protection import Protection
-from ..places.registry.contents import RemoteManifest, RemoteTag, RepositoryContents
-from ..registry.referrers import list_referrers
-from ..registry.tags import TagList, read_tag_list
-from ..transfer.workers import Workers
-from .info import Inspector
+from ...errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
+from ...limits import MAX_LEVELS
+from ...oci import media_types
+from ...oci.digest import Digest
+from ...oci.graph import Graph, read_graph
+from ...oci.manifest import Descriptor, Manifest, read_manifest, read_subject
+from ...oci.platform import Platform
+from ...oci.reference import Reference
+from ...oci.text import sanitise
+from ...registry.referrers import list_referrers
+from ...registry.tags import TagList, read_tag_list
+from ...transfer.workers import Workers
+from ..facts import image_facts
+from ..filters import Filters
+from ..inspected_image import InspectedImage
+from ..inspector import Inspector
+from ..protection import Protection
+from .contents import RemoteManifest, RemoteTag, RepositoryContents
 
 if t.TYPE_CHECKING:
-    from ..registry.repository import Repository
+    from ...registry.repository import Repository
 
 # The number of tags that are read before cached documents are dropped. It limits the memory, not the number of simultaneous requests.
 _CHUNK = 256
