@@ -49,7 +49,7 @@ def _may_have_subject(store: Store, folders: dict[str, Folder | None], digest: s
     A run that only reads can't record what it learns, so each run does this for all entries of a layout that another tool wrote. Searching the bytes
     takes a fraction of the time of hashing and parsing them. A document that can't be searched may have a subject: it is read as any other.
     """
-    algorithm, _, name = digest.partition(":")
+    algorithm, _colon, name = digest.partition(":")
     if algorithm not in folders:
         folders[algorithm] = store.folders.find(BLOBS, algorithm) if algorithm in ALGORITHMS else None
     folder = folders[algorithm]
