@@ -46,7 +46,7 @@ def collect():
     module_common.recursive_finder(name.rpartition(".")[2], name, source, archive, **more)
     return time.process_time() - began, archive.namelist()
 collected = [collect() for _ in range(int(runs) + 1)][1:]
-print(json.dumps([min(seconds for seconds, _ in collected), collected[0][1]]))
+print(json.dumps([min(seconds for seconds, _files in collected), collected[0][1]]))
 """
 
 

@@ -177,7 +177,9 @@ def make_files(
         layers.append({**_describe(media_type, data).to_dict(), **({"annotations": own} if own else {})})
     members = {"schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST, "config": _describe(config_type, config).to_dict(), "layers": layers}
     manifest = json.dumps({**members, **({"annotations": annotations} if annotations else {})}).encode()
-    return Image(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(item): item for item in (config, *(data for _title, data in files), manifest)})
+    return Image(
+        _describe(media_types.OCI_MANIFEST, manifest), {Digest.of(item): item for item in (config, *(data for _title, data in files), manifest)}
+    )
 
 
 def make_attested_index(text: str, platforms: t.Sequence[str]) -> Image:
