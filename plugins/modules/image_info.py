@@ -190,8 +190,19 @@ images:
     labels:
       description: The labels of the image.
       type: dict
+    artifact_type:
+      description:
+        - The type of the artifact.
+        - It is the type in the manifest, else that of the config. Null for an image.
+      type: str
+      sample: application/vnd.cncf.helm.config.v1+json
+    annotations:
+      description: The annotations of the manifest whose layers are listed.
+      type: dict
     layers:
-      description: The layers of the image, lowest first, each with C(digest), C(diff_id), C(size) and C(media_type).
+      description:
+        - The layers of the image, lowest first, each with C(digest), C(diff_id), C(size), C(media_type), and C(title), the name of a file of an artifact. It
+          is null for a layer without one.
       type: list
       elements: dict
     manifests:

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
-from tests.support.images import CREATED, make_image, make_index
+from tests.support.images import CREATED, make_artifact, make_files, make_image, make_index
 
 HOST = "linux/amd64" if os.uname().machine == "x86_64" else "linux/arm64"
 OTHER = "linux/arm64" if HOST == "linux/amd64" else "linux/amd64"
@@ -43,6 +43,20 @@ def test_all_images_are_listed_with_names_that_can_be_queried(filled: str) -> No
     assert [row["name"] for row in rows] == [NAME, "quay.io/team/app:2", "docker.io/library/plain:1", None, "docker.io/library/moved:1"]
     for row in rows:
         assert info(filled, name=[row["name"] or row["digest"]]) == [row]
+
+
+def test_an_artifact_is_described_with_its_type_and_the_titles_of_its_files(store: str) -> None:
+    files = [("a.txt", b"a"), (None, b"b")]
+    chart = make_files(files, config_type="application/vnd.cncf.helm.config.v1+json", annotations={"org.opencontainers.image.version": "1"})
+    chart.put(Store(store), "r.test/chart:1")
+    make_artifact("sbom", None, artifact_type="application/spdx+json").put(Store(store), "r.test/sbom:1")
+    make_image("image").put(Store(store), "r.test/image:1")
+
+    rows = info(store, name=["r.test/chart:1", "r.test/sbom:1", "r.test/image:1"])
+
+    assert [row["artifact_type"] for row in rows] == ["application/vnd.cncf.helm.config.v1+json", "application/spdx+json", None]
+    assert [row["annotations"] for row in rows] == [{"org.opencontainers.image.version": "1"}, {"text": "sbom"}, {}]
+    assert [[layer["title"] for layer in row["layers"]] for row in rows] == [["a.txt", None], [None], [None, None]]
 
 
 def test_an_image_is_described_completely(filled: str) -> None:

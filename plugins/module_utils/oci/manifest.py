@@ -73,12 +73,13 @@ class Descriptor:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """A manifest: the config of one image, and its layers, the lowest first."""
+    """A manifest: the config of one image, and its layers, the lowest first. `artifact_type` is None unless the manifest says it."""
 
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
     annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict, compare=False)
+    artifact_type: str | None = dataclasses.field(default=None, compare=False)
 
     @property
     def blobs(self) -> tuple[Descriptor, ...]:
@@ -95,6 +96,7 @@ class Manifest:
             {
                 "schemaVersion": 2,
                 "mediaType": self.media_type,
+                **({"artifactType": self.artifact_type} if self.artifact_type else {}),
                 "config": self.config.to_dict(),
                 "layers": [layer.to_dict() for layer in self.layers],
                 **({"annotations": dict(self.annotations)} if self.annotations else {}),
@@ -147,6 +149,7 @@ def read_manifest(data: bytes, media_type: str | None, what: str) -> Manifest | 
         config=Descriptor.read(document.required_child("config")),
         layers=tuple(Descriptor.read(layer) for layer in document.children("layers")),
         annotations=document.text_map("annotations"),
+        artifact_type=document.text("artifactType"),
     )
 
 

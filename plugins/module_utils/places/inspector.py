@@ -12,6 +12,7 @@ import functools
 import typing as t
 
 from ..errors import ImageNotFound, PlatformMissing
+from ..oci.artifacts import TITLE
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode
@@ -151,6 +152,8 @@ class Inspector:
             variant=platform.variant if platform is not None else None,
             config=config.settings if config is not None else {},
             labels=dict(config.labels) if config is not None else {},
+            artifact_type=_artifact_type(image),
+            annotations=dict(image.manifest.annotations) if image is not None else {},
             layers=_layer_facts(image, config),
             manifests=_child_facts(inspected.graph),
             content=_content_facts(inspected.graph),
@@ -199,9 +202,18 @@ def _layer_facts(image: ImageNode | None, config: ImageConfig | None) -> list[Fa
             "diff_id": str(diff_ids[position]) if position < len(diff_ids) else None,
             "size": layer.size,
             "media_type": layer.media_type,
+            "title": layer.annotations.get(TITLE),
         }
         for position, layer in enumerate(image.manifest.layers)
     ]
+
+
+def _artifact_type(image: ImageNode | None) -> str | None:
+    """Return the type of an artifact: the one that its manifest says, else that of its config. None for an image without one."""
+    if image is None:
+        return None
+    manifest = image.manifest
+    return manifest.artifact_type or (None if manifest.is_image else manifest.config.media_type)
 
 
 def _content_facts(graph: Graph | None) -> list[Facts]:
