@@ -42,6 +42,10 @@ options:
       - With O(remote) they cost some requests for each image.
     type: bool
     default: true
+  raw:
+    description: Whether to return the index, the manifest and the config too, byte for byte.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
@@ -212,6 +216,13 @@ images:
         - With O(remote), every entry that the index lists counts as present, unless the registry reports that it is missing.
       type: list
       elements: dict
+    raw:
+      description:
+        - The documents as text, byte for byte as the registry, the store or the archive has them. C(index) is null if the name points at a manifest;
+          C(manifest) and C(config) are those of the platform that is shown. A config that is no text is null.
+        - Null in an engine that doesn't keep these documents.
+      returned: with O(raw)
+      type: dict
     content:
       description:
         - The manifests, configs and layers that make up C(size), for all platforms present, each once with C(digest) and C(size).
@@ -298,6 +309,7 @@ def argument_spec() -> Arguments:
             name={"type": "list", "elements": "str"},
             remote={"type": "bool", "default": False},
             referrers={"type": "bool", "default": True},
+            raw={"type": "bool", "default": False},
         )
         .accepting(PROGRESS)
     )
@@ -310,13 +322,14 @@ def facts(task: RegistryTask) -> dict[str, t.Any]:
         from ..module_utils.verbs.info_remote import read_remote_info
 
         references = task.remote_references("name")
+        parts = {name: task.params[name] for name in ("referrers", "raw")}
         rows, errors = read_remote_info(
-            references, task.repository, filters, task.selection, task.host, task.workers, read_trust(task.params), referrers=task.params["referrers"]
+            references, task.repository, filters, task.selection, task.host, task.workers, read_trust(task.params), **parts
         )
         return {"images": rows, **failure_results(errors, len(rows))}
     names = task.selectors("name") if task.params["name"] is not None else None
     selectors = [*names, *filters.compared] if names is not None else None
-    options = InfoOptions(task.host, task.selection, read_trust(task.params), task.params["referrers"], selectors)
+    options = InfoOptions(task.host, task.selection, read_trust(task.params), task.params["referrers"], selectors, task.params["raw"])
     inspector = open_image_place(task, options.inspect_store, options.inspect_archive, options.inspect_engine)
     return {"images": inspector.find_rows(names, filters) if names is not None else inspector.list_rows(filters)}
 

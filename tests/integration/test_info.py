@@ -59,6 +59,23 @@ def test_an_artifact_is_described_with_its_type_and_the_titles_of_its_files(stor
     assert [[layer["title"] for layer in row["layers"]] for row in rows] == [["a.txt", None], [None], [None, None]]
 
 
+def test_the_documents_are_returned_byte_for_byte_on_request(filled: str) -> None:
+    image = make_index("app", (HOST, OTHER))
+    mine = image.graph.images[0]
+    (row,) = modules.run("image_info", {"store": filled, "name": [NAME], "raw": True})["images"]
+    documents = {"index": image.root.digest, "manifest": mine.descriptor.digest, "config": mine.manifest.config.digest}
+    assert row["raw"] == {name: image.content[digest].decode() for name, digest in documents.items()}
+    (row,) = info(filled, name=[NAME])
+    assert "raw" not in row
+
+
+def test_a_manifest_without_an_index_and_a_config_that_is_no_text_are_raw_too(store: str) -> None:
+    image = make_files([("a.txt", b"a")], config=b"\xff")
+    image.put(Store(store), "r.test/files:1")
+    (row,) = modules.run("image_info", {"store": store, "name": ["r.test/files:1"], "raw": True})["images"]
+    assert row["raw"] == {"index": None, "manifest": image.content[image.root.digest].decode(), "config": None}
+
+
 def test_an_image_is_described_completely(filled: str) -> None:
     image = make_index("app", (HOST, OTHER))
     mine = image.graph.images[0]

@@ -91,6 +91,15 @@ class InspectedImage:
         data = self._read(image.manifest.config) if image is not None and image.manifest.is_image else None
         return ImageConfig.read(data, f"{self.label}, config") if data is not None else None
 
+    def raw(self, image: ImageNode | None) -> dict[str, str | None] | None:
+        """Return the text of the index, of IMAGE's manifest and of its config, byte for byte as the place has them. None for what is absent or no text."""
+        if self.graph is None or image is None:
+            return None
+        documents = {descriptor.digest: data for descriptor, data in self.graph.documents.items()}
+        index = documents.get(self.digest) if self.digest != image.descriptor.digest else None
+        found = {"index": index, "manifest": documents.get(image.descriptor.digest), "config": self._read(image.manifest.config)}
+        return {name: _text(data) for name, data in found.items()}
+
     def created_on(self, host: Platform) -> datetime.datetime | None:
         """Return the creation time in the config of the image for HOST, else of the first image."""
         config = self.config(preferred_image(self.graph, None, host) if self.graph is not None else None)
@@ -118,3 +127,10 @@ class InspectedImage:
     def correct_history(self, history: Facts) -> Facts:
         """Return HISTORY with what this place knows differently."""
         return history
+
+
+def _text(data: bytes | None) -> str | None:
+    try:
+        return data.decode() if data is not None else None
+    except UnicodeDecodeError:
+        return None

@@ -30,7 +30,7 @@ if t.TYPE_CHECKING:
 class Inspector:
     """Return facts of the images of a place. PLACE is its name in messages, SELECTION the platforms to describe, the preferred one first.
 
-    With TRUST, rows have its verdict.
+    With TRUST, rows have its verdict, and with RAW the documents as they are.
     """
 
     def __init__(
@@ -40,9 +40,11 @@ class Inspector:
         host: Platform,
         selection: Selection | None = None,
         trust: TrustPolicy | None = None,
+        raw: bool = False,
     ) -> None:
         self._images = inspected
         self._place = place
+        self._raw = raw
         self._filter = ImageFilter(inspected, place, self.created, self._labels, lambda one: one.image_ids, lambda one: one.known_digests)
         self._host = host
         self._trust = trust
@@ -159,6 +161,7 @@ class Inspector:
             content=_content_facts(inspected.graph),
             verification=inspected.verify(self._trust),
             referrers=inspected.referrers(),
+            **({"raw": inspected.raw(image)} if self._raw else {}),
         )
         return inspected.correct_row(facts, names)
 

@@ -31,6 +31,7 @@ class InfoOptions:
     trust: TrustPolicy | None = None
     referrers: bool = False
     selectors: t.Sequence[Reference | Digest] | None = None
+    raw: bool = False
 
     def inspect_store(self, store: Store) -> Inspector:
         from ..places.store.inspected import images_in_store
@@ -49,4 +50,4 @@ class InfoOptions:
         return self._inspect(*images_in_engine(engine, self.host))
 
     def _inspect(self, images: t.Sequence[InspectedImage], place: str) -> Inspector:
-        return Inspector(images, place, self.host, self.selection, self.trust)
+        return Inspector(images, place, self.host, self.selection, self.trust, self.raw)

@@ -39,10 +39,12 @@ def read_remote_info(
     workers: Workers,
     trust: TrustPolicy | None = None,
     referrers: bool = False,
+    raw: bool = False,
 ) -> tuple[list[Facts], list[LongshoreError]]:
     """Return a row for each of REFERENCES, and the errors of failed requests. If an image doesn't exist, or doesn't pass FILTERS, its `present` is false.
 
     TRUST gives its verdict about each. With REFERRERS signatures and other referrers are listed, of the image and of its manifests that are read.
+    With RAW rows have the documents as they are.
     Raises InvalidOption for filters that registries don't support.
     """
     filters.check_for_registry()
@@ -52,7 +54,7 @@ def read_remote_info(
         try:
             repository = open_repository(reference)
             image = _read_at_registry(repository, reference, _choose_available(selection, host), referrers)
-            inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, trust)
+            inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, trust, raw)
             (facts,) = inspector.find_rows([reference], filters)
         except LongshoreError as error:
             errors[reference] = error

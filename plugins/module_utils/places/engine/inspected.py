@@ -68,6 +68,9 @@ class _DescribedImage(_UnsignedImage):
     def _kept_digest(self) -> str | None:
         return str(self.entry.kept_digest) if self.entry.kept_digest is not None else None
 
+    def raw(self, unused_image: ImageNode | None) -> None:
+        """Return None: the engine doesn't give its documents."""
+
     def correct_history(self, history: Facts) -> Facts:
         steps = [{**step, "digest": None, "size": 0 if step["empty_layer"] else None} for step in history["history"]]
         return {**history, "digest": self._kept_digest, "history": steps}
