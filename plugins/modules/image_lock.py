@@ -32,7 +32,7 @@ options:
   update:
     description:
       - V(true) locks each tag to the digest that it points at now.
-      - V(false) keeps the locked digests, adds new names, and reports tags that have moved in RV(drift).
+      - V(false) keeps the locked digests, adds new names, and warns of tags that have moved, which RV(drift) lists.
     type: bool
     default: false
   platform:

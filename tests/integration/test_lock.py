@@ -177,8 +177,10 @@ def test_a_moved_tag_is_reported_and_locked_only_on_request(locking: LockScene) 
     kept = locking.lock()
     assert kept["drift"] == [drift]
     assert kept["images"][0]["digest"] == str(first().root.digest)
+    old, new = str(first().root.digest)[:19], str(second().root.digest)[:19]
+    assert f"{locking.name()} stays locked to {old}, but points at {new} now; " in json.dumps(kept["warnings"])
     taken = locking.lock(update=True)
-    assert taken["drift"] == []
+    assert (taken["drift"], taken.get("warnings")) == ([], None)
     assert taken["images"][0]["digest"] == str(second().root.digest)
     assert taken["images"][0]["previous_digest"] == str(first().root.digest)
     assert taken["diff"]["before"][locking.name()]["digest"] == str(first().root.digest)
@@ -191,6 +193,7 @@ def test_a_deleted_tag_stays_locked_and_cannot_be_updated(locking: LockScene) ->
     results = locking.lock()
     assert not results["changed"]
     assert results["drift"] == [{"name": locking.name(), "locked_digest": str(first().root.digest), "current_digest": None}]
+    assert "no longer exists" in json.dumps(results["warnings"])
     failed = locking.fail(update=True)
     assert failed["error"] == "not_found"
     assert locking.name() in failed["msg"]

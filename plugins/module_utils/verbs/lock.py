@@ -51,6 +51,16 @@ class _LockedName:
         current = str(self.current) if self.current is not None else None
         return {"name": str(self.reference.name), "locked_digest": str(self.locked.digest), "current_digest": current}
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return the warning about the platform, and one about drift: a play that locks what it has just pushed would otherwise go on with older bytes."""
+        if self.locked is None or self.drift is None:
+            return (self.warning,) if self.warning else ()
+        now = f"points at {short_digest(self.current)} now" if self.current is not None else "no longer exists at its registry"
+        remedy = "set update to lock the new digest" if self.current is not None else "lock another name"
+        stays = f"{self.reference.name} stays locked to {short_digest(self.locked.digest)}, but {now}; {remedy}"
+        return (*((self.warning,) if self.warning else ()), stays)
+
 
 def plan_lock(
     path: str,
@@ -197,7 +207,7 @@ class _Locker:
                 "endpoint": finding.endpoint,
                 "verification": finding.verification,
             },
-            warnings=(finding.warning,) if finding.warning else (),
+            warnings=finding.warnings,
         )
 
     def _facts(self, locked: LockedImage) -> ImageFacts:
