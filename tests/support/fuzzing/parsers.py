@@ -258,7 +258,7 @@ PARSERS: dict[str, Parser] = {
     "simple signing": Parser(read_payload, _json(trust.simple_payload(_DIGEST, optional={"a": "b"})), (Rejected,)),
     "public key": Parser(lambda data: read_public_key(data, "it"), (trust.make_key().pem,)),
     "private key": Parser(lambda data: read_private_key(data, None, "it"), (_PRIVATE_KEY, _COSIGN_KEY)),
-    "cosign key": Parser(lambda data: decrypt_cosign_key(data, b"p", "it"), (_COSIGN_KEY,)),
+    "cosign key": Parser(lambda data: decrypt_cosign_key(data, b"p", "it"), (_COSIGN_KEY,), (ValueError,)),
     "Docker's list": Parser(lambda data: _read_list(data, lambda row: parse_engine_image(row, True, lambda _digest: False)), _json([_ROW])),
     "Podman's list": Parser(lambda data: _read_list(data, lambda row: parse_listed_image(row, False)), _json([_ROW])),
     "Docker's image": Parser(
