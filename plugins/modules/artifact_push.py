@@ -11,7 +11,7 @@ description:
   - Publishes files and folders of the managed host as an OCI artifact, such as firmware, a Helm chart, a model or the SBOM of an image.
   - C(oras pull), C(helm pull) and M(longshore.images.image_copy) read it.
   - Most tasks set O(name) and O(files), and some also O(type), O(preset) or O(subject). The other options are mainly for credentials and connections.
-  - The same files and options give the same digest on every host. Times and owners of files don't count, and the artifact gets no creation time of its own.
+  - The same files and options give the same digest on every host. Times and owners of files don't count, and the artifact gets no creation time.
   - The files are read once to compute the digest. If the registry has it, nothing is sent, and the task costs one request. Otherwise only the blobs that
     the registry is missing are sent. No file is copied on the disk of the host, and files of any size are streamed.
   - A push that fails leaves the tag unchanged. A file that changes while it is read fails the task with C(corrupt_archive).

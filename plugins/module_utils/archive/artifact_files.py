@@ -107,7 +107,7 @@ def default_title(path: str) -> str:
     """Return the last part of a path. Raises InvalidOption for the root folder, which has no name."""
     name = os.path.basename(path.rstrip("/"))
     if not name:
-        raise InvalidOption(f"files: {path} has no name of its own; give it a title")
+        raise InvalidOption(f"files: {path} doesn't end with a name; give it a title")
     return name
 
 

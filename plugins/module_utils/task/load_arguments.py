@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of image_load. The controller refuses bad ones before it reads an archive of its own, which can be large."""
+"""The options of image_load. The controller refuses bad ones before it reads an archive on the controller, which can be large."""
 
 from __future__ import annotations
 

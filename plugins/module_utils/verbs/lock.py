@@ -53,7 +53,7 @@ class _LockedName:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return the warning about the platform, and one about drift: a play that locks what it has just pushed would otherwise go on with older bytes."""
+        """Return the warning about the platform, and one about drift: a play that locks what it has just pushed would otherwise use older bytes."""
         if self.locked is None or self.drift is None:
             return (self.warning,) if self.warning else ()
         now = f"points at {short_digest(self.current)} now" if self.current is not None else "no longer exists at its registry"
