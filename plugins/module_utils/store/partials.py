@@ -186,6 +186,18 @@ class Partial:
 
     # Finishing.
 
+    def complete(self, fill: t.Callable[[Partial], None]) -> None:
+        """Let FILL write the missing bytes, and verify all; once more from the start if an earlier run left wrong bytes. Raises DigestMismatch."""
+        try:
+            fill(self)
+            self.finish()
+        except DigestMismatch:
+            if not self.is_resumed:
+                raise
+            self.restart()
+            fill(self)
+            self.finish()
+
     def finish(self) -> None:
         """Hash the rest. Raises DigestMismatch unless the file is exactly the blob."""
         self.hash_more()

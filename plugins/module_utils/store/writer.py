@@ -17,7 +17,7 @@ import typing as t
 from ..errors import DiskFull, InputOutputError, LongshoreError, NameTaken, StoreDamaged, StoreIncomplete
 from ..files import TemporaryFile, naming_path_in_errors
 from ..folders import Folder
-from ..oci.digest import Digest, DigestMismatch, Verifier
+from ..oci.digest import Digest, Verifier
 from ..oci.document import encode_canonical
 from ..oci.graph import Graph, NamedGraph
 from ..oci.layout import BLOBS, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION
@@ -125,15 +125,7 @@ class Writer:
             return
         self._partial_paths.append(partial.path)
         with self._detecting_full_disk(), partial:
-            try:
-                fill(partial)
-                partial.finish()
-            except DigestMismatch:
-                if not partial.is_resumed:
-                    raise
-                partial.restart()
-                fill(partial)
-                partial.finish()
+            partial.complete(fill)
             self._publish_blob(partial, descriptor.digest)
 
     @contextlib.contextmanager

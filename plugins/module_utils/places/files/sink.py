@@ -14,7 +14,7 @@ import typing as t
 from ...errors import InputOutputError
 from ...files import find_nearest_ancestor, naming_path_in_errors, read_open_chunks, require_writable, try_lock, wait_for_lock
 from ...folders import Folder, make_path
-from ...oci.digest import Digest, DigestMismatch
+from ...oci.digest import Digest
 from ...oci.graph import Graph, NamedGraph
 from ...oci.manifest import Descriptor
 from ...store import partials
@@ -96,15 +96,7 @@ class FilesWriter:
                 f"{self._staging.path} has a file that belongs to another user, or that another run is writing; delete that folder"
             )
         with partial:
-            try:
-                fill(partial)
-                partial.finish()
-            except DigestMismatch:
-                if not partial.is_resumed:
-                    raise
-                partial.restart()
-                fill(partial)
-                partial.finish()
+            partial.complete(fill)
 
     def discard(self) -> None:
         """Do nothing: staged files stay for the next run, and no name has changed."""
