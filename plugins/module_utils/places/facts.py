@@ -114,6 +114,18 @@ def format_count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def file_facts(path: str, title: str | None, content: Descriptor, *, changed: bool) -> dict[str, t.Any]:
+    """Return the row of one file of an artifact in the results. PATH is the file on the host."""
+    return {
+        "path": path,
+        "title": title,
+        "media_type": content.media_type,
+        "digest": str(content.digest),
+        "size": content.size,
+        "changed": changed,
+    }
+
+
 def short_digest(digest: Digest) -> str:
     """Return the first digits of a digest for a sentence. Results contain the full digest."""
     return f"{digest.algorithm}:{digest.hex[:12]}"

@@ -19,7 +19,7 @@ from ..oci.matching import check_single_platform
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 from ..places.copy_job import verify_at_source
-from ..places.facts import describe_transfer, image_facts, short_digest
+from ..places.facts import describe_transfer, file_facts, image_facts, short_digest
 from ..places.files.folder import TargetFile, locate_files
 from ..places.files.sink import FilesSink
 from ..places.image_source import ImageSource
@@ -190,20 +190,10 @@ def _plan_files(
         results={"endpoint": endpoint, "verification": verification},
         warnings=(warning,) if warning is not None else (),
     )
-    return ArtifactPlan([row], results={"files": [_file_facts(file, file in written) for file in files]}, files=tuple(file.path for file in files))
+    rows = [file_facts(file.path, file.file.title, file.content, changed=file in written) for file in files]
+    return ArtifactPlan([row], results={"files": rows}, files=tuple(file.path for file in files))
 
 
 def _change(file: TargetFile, is_written: bool) -> RefChange:
     before = RefState(file.current) if file.current is not None else None
     return RefChange(file.path, before, RefState(file.content.digest) if is_written else before)
-
-
-def _file_facts(file: TargetFile, is_written: bool) -> dict[str, t.Any]:
-    return {
-        "path": file.path,
-        "title": file.file.title,
-        "media_type": file.content.media_type,
-        "digest": str(file.content.digest),
-        "size": file.content.size,
-        "changed": is_written,
-    }

@@ -18,7 +18,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import FoundReferrers, Referrer
-from ..places.facts import describe_transfer, image_facts, short_digest
+from ..places.facts import describe_transfer, file_facts, image_facts, short_digest
 from ..places.platforms import read_image
 from ..places.referrer_plan import ReferrerPlan
 from ..places.registry.blob_mounts import BlobMounts, BlobSplit
@@ -67,7 +67,9 @@ def plan_artifact_push(new: NewArtifact, repository: t.Callable[[Reference], Rep
     image = dataclasses.replace(image, results={**image.results, "artifact_type": content.artifact_type or content.config.media_type})
     return SourcePlan(
         [image],
-        results={"files": [_file_row(file, moved) for file in content.files]},
+        results={
+            "files": [file_facts(file.file.path, file.file.title, file.descriptor, changed=file.descriptor.digest in moved) for file in content.files]
+        },
         paths={file.descriptor.digest: file.file.path for file in content.files},
     )
 
@@ -115,14 +117,3 @@ def _actions(
     attached = f", attached to {short_digest(subject.digest)}" if subject is not None else ""
     replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
     return (f"push {name} ({short_digest(digest)}){replaced}{attached}: {describe_transfer(split.moves)}",)
-
-
-def _file_row(file: MeasuredFile, moved: t.Collection[Digest]) -> dict[str, t.Any]:
-    return {
-        "path": file.file.path,
-        "title": file.file.title,
-        "media_type": file.descriptor.media_type,
-        "digest": str(file.descriptor.digest),
-        "size": file.descriptor.size,
-        "changed": file.descriptor.digest in moved,
-    }
