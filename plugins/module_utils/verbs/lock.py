@@ -54,12 +54,13 @@ class _LockedName:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return the warning about the platform, and one about drift: a play that locks what it has just pushed would otherwise use older bytes."""
+        own = (self.warning,) if self.warning else ()
         if self.locked is None or self.drift is None:
-            return (self.warning,) if self.warning else ()
+            return own
         now = f"points at {short_digest(self.current)} now" if self.current is not None else "no longer exists at its registry"
         remedy = "set update to lock the new digest" if self.current is not None else "lock another name"
         stays = f"{self.reference.name} stays locked to {short_digest(self.locked.digest)}, but {now}; {remedy}"
-        return (*((self.warning,) if self.warning else ()), stays)
+        return (*own, stays)
 
 
 def plan_lock(
