@@ -258,7 +258,7 @@ class Archive:
             data = self._container.read(name)
             self._budget.spend(data)
             config = ImageConfig.read(data, self._container.locate(name))
-            self._configs[key] = (Descriptor(media_types.OCI_CONFIG, Digest.of(data), len(data)), config.diff_ids)
+            self._configs[key] = (Descriptor.of(media_types.OCI_CONFIG, data), config.diff_ids)
         return self._configs[key]
 
     def _make_manifest(self, image: _DockerImage, layers: t.Mapping[str, _Layer]) -> Descriptor:
@@ -268,7 +268,7 @@ class Archive:
         """
         descriptors = tuple(self._describe_layer(name, diff_id, layers) for name, diff_id in image.layers)
         data = Manifest(media_types.OCI_MANIFEST, image.config, descriptors).to_bytes()
-        root = Descriptor(media_types.OCI_MANIFEST, Digest.of(data), len(data))
+        root = Descriptor.of(media_types.OCI_MANIFEST, data)
         self._created[root.digest] = data
         return root
 

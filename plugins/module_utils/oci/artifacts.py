@@ -10,7 +10,6 @@ import json
 import typing as t
 
 from . import media_types
-from .digest import Digest
 from .manifest import Descriptor
 
 TITLE = "org.opencontainers.image.title"
@@ -20,7 +19,7 @@ CONTENT_DIGEST = "io.deis.oras.content.digest"
 
 EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 EMPTY = b"{}"
-EMPTY_CONFIG = Descriptor(EMPTY_TYPE, Digest.of(EMPTY), len(EMPTY))
+EMPTY_CONFIG = Descriptor.of(EMPTY_TYPE, EMPTY)
 # The type that oras gives an artifact without one. The specification demands a type beside an empty config.
 UNKNOWN_TYPE = "application/vnd.unknown.artifact.v1"
 FILE_TYPE = "application/octet-stream"

@@ -104,7 +104,7 @@ def compose_image(
     data = encode_canonical(config)
     manifest = Manifest(
         media_type=media_types.OCI_MANIFEST,
-        config=Descriptor(media_types.OCI_CONFIG, Digest.of(data), len(data)),
+        config=Descriptor.of(media_types.OCI_CONFIG, data),
         layers=(*oci_layers(base.manifest.layers if base is not None else ()), *(layer.descriptor for layer in layers)),
         annotations={**base_annotations(base), **(annotations or {})},
     )

@@ -52,6 +52,11 @@ class Descriptor:
             os_features=tuple(platform.texts("os.features")) if platform is not None and platform.has("os.features") else (),
         )
 
+    @classmethod
+    def of(cls, media_type: str, data: bytes) -> Descriptor:
+        """Return the descriptor of the content DATA."""
+        return cls(media_type, Digest.of(data), len(data))
+
     @property
     def is_index(self) -> bool:
         return self.media_type in media_types.INDEXES
@@ -157,7 +162,7 @@ def describe_document(data: bytes, what: str) -> Descriptor:
     """Return the descriptor of a manifest or an index, made from its bytes. Raises UnsupportedFormat for any other document."""
     document = Document.parse(data, what)
     kind = document.text("mediaType") or (media_types.OCI_INDEX if document.has("manifests") else media_types.OCI_MANIFEST)
-    return Descriptor(read_manifest(data, kind, what).media_type, Digest.of(data), len(data))
+    return Descriptor.of(read_manifest(data, kind, what).media_type, data)
 
 
 def read_subject(data: bytes, what: str) -> Digest | None:

@@ -11,7 +11,6 @@ import typing as t
 from ..errors import InvalidOption, UnsupportedFormat
 from ..oci import media_types
 from .compose import BASE_DIGEST, BASE_NAME, Base, base_annotations, oci_layers
-from .digest import Digest
 from .document import Document, encode_canonical
 from .manifest import Descriptor, Manifest
 from .settings import split_environment
@@ -40,7 +39,7 @@ def rebase_image(image: Base, old: Base, new: Base) -> tuple[Manifest, bytes]:
     data = encode_canonical(config)
     manifest = Manifest(
         media_type=media_types.OCI_MANIFEST,
-        config=Descriptor(media_types.OCI_CONFIG, Digest.of(data), len(data)),
+        config=Descriptor.of(media_types.OCI_CONFIG, data),
         layers=tuple(oci_layers([*new.manifest.layers, *image.manifest.layers[count:]])),
         annotations={**_without(image.manifest.annotations, (BASE_NAME, BASE_DIGEST)), **base_annotations(new)},
     )

@@ -11,7 +11,6 @@ import typing as t
 
 from ..errors import PlatformMissing, UnsupportedFormat
 from ..limits import MAX_LEVELS
-from ..oci.digest import Digest
 from ..oci.document_reader import Read, document_reader
 from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_all, choose_platforms, read_graph
 from ..oci.manifest import Descriptor, Index, read_manifest
@@ -48,7 +47,7 @@ def select_platforms(root: Descriptor, label: str, read: Read, selection: Select
     if any(child.is_index for child in chosen):
         raise UnsupportedFormat(f"{label} has nested indexes, from which several platforms can't be selected; select one platform, or all")
     made = parsed.filter_entries({child.digest for child in chosen})
-    new_root = Descriptor(parsed.media_type, Digest.of(made), len(made))
+    new_root = Descriptor.of(parsed.media_type, made)
     return read_image(new_root, label, lambda descriptor: made if descriptor.digest == new_root.digest else read(descriptor))
 
 

@@ -11,6 +11,7 @@ import typing as t
 
 from ..errors import UnsupportedFormat
 from ..oci import media_types
+from ..oci.artifacts import EMPTY, EMPTY_CONFIG
 from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor, Manifest, read_manifest
@@ -19,8 +20,6 @@ from .encoding import encode_base64
 from .keys import PrivateKey
 from .simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
 
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
-_EMPTY = b"{}"
 # Cosign sets no creation time in its images of signatures.
 _NO_TIME = "0001-01-01T00:00:00Z"
 
@@ -54,8 +53,8 @@ def make_signature_image(payload: bytes, key: PrivateKey, existing: bytes | None
         }
     )
     annotations = old.annotations if old is not None else {}
-    manifest = Manifest(media_types.OCI_MANIFEST, _describe(media_types.OCI_CONFIG, config), layers, annotations).to_bytes()
-    return Artifact(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (payload, config, manifest)})
+    manifest = Manifest(media_types.OCI_MANIFEST, Descriptor.of(media_types.OCI_CONFIG, config), layers, annotations).to_bytes()
+    return Artifact(Descriptor.of(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (payload, config, manifest)})
 
 
 def _read_signature_image(data: bytes) -> Manifest:
@@ -67,19 +66,14 @@ def _read_signature_image(data: bytes) -> Manifest:
 
 def make_bundle_referrer(subject: Descriptor, bundle: bytes, predicate_type: str) -> Artifact:
     """Return the manifest that attaches a bundle to SUBJECT, as cosign writes it."""
-    layer = _describe(BUNDLE_TYPE, bundle)
-    # `Manifest` has no subject and no artifact type, because images have none.
-    document = Document.parse(Manifest(media_types.OCI_MANIFEST, _describe(_EMPTY_TYPE, _EMPTY), (layer,)).to_bytes(), "the manifest")
+    layer = Descriptor.of(BUNDLE_TYPE, bundle)
+    # `Manifest` has no subject, because images have none.
+    document = Document.parse(Manifest(media_types.OCI_MANIFEST, EMPTY_CONFIG, (layer,), artifact_type=BUNDLE_TYPE).to_bytes(), "the manifest")
     manifest = encode_canonical(
         {
             **document.members,
-            "artifactType": BUNDLE_TYPE,
             "subject": dataclasses.replace(subject, platform=None, annotations={}).to_dict(),
             "annotations": {CONTENT_ANNOTATION: DSSE_CONTENT, PREDICATE_ANNOTATION: predicate_type},
         }
     )
-    return Artifact(_describe(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (bundle, _EMPTY, manifest)})
-
-
-def _describe(media_type: str, data: bytes) -> Descriptor:
-    return Descriptor(media_type, Digest.of(data), len(data))
+    return Artifact(Descriptor.of(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (bundle, EMPTY, manifest)})

@@ -14,7 +14,6 @@ from ..archive.artifact_files import ArtifactFile, MeasuredFile, default_title, 
 from ..errors import InvalidOption
 from ..limits import MAX_DOCUMENT
 from ..oci import artifacts, media_types
-from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
@@ -126,10 +125,6 @@ def _measure(files: t.Sequence[ArtifactFile], workers: Workers) -> tuple[Measure
     return tuple(workers.map(measure_file, files))
 
 
-def _describe(media_type: str, data: bytes) -> Descriptor:
-    return Descriptor(media_type, Digest.of(data), len(data))
-
-
 # Files of any kind.
 
 
@@ -140,7 +135,7 @@ def _make_plain(new: NewArtifact, workers: Workers) -> ArtifactContent:
     if new.config.media_type is None:
         raise InvalidOption("config: give media_type, by which others recognise the artifact")
     data = new.config.read()
-    return ArtifactContent(files, _describe(new.config.media_type, data), data, new.artifact_type, new.annotations)
+    return ArtifactContent(files, Descriptor.of(new.config.media_type, data), data, new.artifact_type, new.annotations)
 
 
 def _plain_file(file: FileRequest) -> ArtifactFile:
@@ -171,7 +166,7 @@ def _make_chart(new: NewArtifact, workers: Workers) -> ArtifactContent:
     metadata = read_chart(chart.file.path, chart.descriptor.size)
     _check_chart_name(new, metadata.name, metadata.version)
     in_helms_order = tuple(sorted(files, key=lambda file: str(file.descriptor.digest)))
-    config = _describe(artifacts.HELM_CONFIG, metadata.config)
+    config = Descriptor.of(artifacts.HELM_CONFIG, metadata.config)
     return ArtifactContent(in_helms_order, config, metadata.config, None, {**metadata.annotations, **new.annotations})
 
 
@@ -194,7 +189,7 @@ def _make_model(new: NewArtifact, workers: Workers) -> ArtifactContent:
     files = _measure([_model_file(file) for file in new.files], workers)
     data = _model_config(new, files)
     media_type = (new.config.media_type if new.config is not None else None) or artifacts.MODEL_CONFIG
-    return ArtifactContent(files, _describe(media_type, data), data, artifacts.MODEL_TYPE, new.annotations)
+    return ArtifactContent(files, Descriptor.of(media_type, data), data, artifacts.MODEL_TYPE, new.annotations)
 
 
 def _model_file(file: FileRequest) -> ArtifactFile:

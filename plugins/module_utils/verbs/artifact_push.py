@@ -55,7 +55,7 @@ def plan_artifact_push(new: NewArtifact, repository: t.Callable[[Reference], Rep
     target = repository(place)
     subject = _find_subject(new.subject, target) if new.subject is not None else None
     manifest = content.to_manifest(subject)
-    root = Descriptor(media_types.OCI_MANIFEST, Digest.of(manifest), len(manifest))
+    root = Descriptor.of(media_types.OCI_MANIFEST, manifest)
     if new.name is not None and new.name.digest not in (None, root.digest):
         raise InvalidOption(f"these files make an artifact with the digest {root.digest}, which can't be pushed to {new.name}")
     name = (new.name or place.with_digest(root.digest)).name

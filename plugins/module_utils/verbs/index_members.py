@@ -117,7 +117,7 @@ def make_index(options: IndexOptions, members: t.Sequence[tuple[MemberRequest, I
         images = [*(image for image in kept if image.key not in taken), *_drop_repeated(new)]
     require_platforms(images, options.required, str(options.name))
     data = compose_index(images, options.media_type, {**annotations, **options.annotations})
-    return NewIndex(Descriptor(options.media_type, Digest.of(data), len(data)), data, tuple(sorted(images, key=lambda image: image.key)))
+    return NewIndex(Descriptor.of(options.media_type, data), data, tuple(sorted(images, key=lambda image: image.key)))
 
 
 def choose_images(member: IndexMember, platform: Platform | None, attestations: bool) -> list[IndexImage]:

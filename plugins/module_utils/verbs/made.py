@@ -90,7 +90,7 @@ def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotati
     if not is_index:
         return Graph(nodes[0].descriptor, documents, tuple(nodes), ()), configs
     data = compose_index(entries, media_types.OCI_INDEX, annotations)
-    root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
+    root = Descriptor.of(media_types.OCI_INDEX, data)
     documents[root] = data
     return Graph(root, documents, tuple(sorted(nodes, key=lambda node: str(node.platform))), ()), configs
 

@@ -64,7 +64,7 @@ def _complete_list(target: Repository, subject: Digest, referrers: t.Sequence[Re
     name = _as_reference(target).with_tag(referrers_tag(subject))
     if data is None:
         return RefChange(str(name), before, before), []
-    root = Descriptor(media_types.OCI_INDEX, Digest.of(data), len(data))
+    root = Descriptor.of(media_types.OCI_INDEX, data)
     return RefChange(str(name), before, RefState(root.digest)), [NamedGraph(Graph(root, {root: data}, (), ()), (name,), None)]
 
 
