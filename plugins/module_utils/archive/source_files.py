@@ -35,9 +35,14 @@ def read_status(folder: Folder, name: str, path: str) -> os.stat_result:
         raise system_error(error, path) from error
 
 
-def is_folder(path: str) -> bool:
+def read_mode(path: str) -> int:
+    """Return the type and mode of a src. Raises as `read_status`."""
     with opened_parent(path) as (folder, name):
-        return stat.S_ISDIR(read_status(folder, name, path).st_mode)
+        return read_status(folder, name, path).st_mode
+
+
+def is_folder(path: str) -> bool:
+    return stat.S_ISDIR(read_mode(path))
 
 
 class SourceFiles:

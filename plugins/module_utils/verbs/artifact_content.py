@@ -10,7 +10,7 @@ import dataclasses
 import re
 import typing as t
 
-from ..archive.artifact_files import ArtifactFile, MeasuredFile, default_title, measure_file, read_small_file, require_kind
+from ..archive.published_files import FileToPublish, MeasuredFile, default_title, measure_file, read_small_file, require_kind
 from ..errors import InvalidOption
 from ..limits import MAX_DOCUMENT
 from ..oci import artifacts, media_types
@@ -118,7 +118,7 @@ def _given_types(new: NewArtifact) -> t.Iterator[tuple[str, str | None]]:
         yield "files: media_type", file.media_type
 
 
-def _measure(files: t.Sequence[ArtifactFile], workers: Workers) -> tuple[MeasuredFile, ...]:
+def _measure(files: t.Sequence[FileToPublish], workers: Workers) -> tuple[MeasuredFile, ...]:
     problem = find_title_problem([file.title for file in files if file.title is not None])
     if problem is not None:
         raise InvalidOption(f"files: {problem}; give other titles")
@@ -138,10 +138,10 @@ def _make_plain(new: NewArtifact, workers: Workers) -> ArtifactContent:
     return ArtifactContent(files, Descriptor.of(new.config.media_type, data), data, new.artifact_type, new.annotations)
 
 
-def _plain_file(file: FileRequest) -> ArtifactFile:
+def _plain_file(file: FileRequest) -> FileToPublish:
     require_kind(file.path, unpack=file.unpack)
     default = media_types.OCI_LAYER_GZIP if file.unpack else artifacts.FILE_TYPE
-    return ArtifactFile(file.path, file.title or default_title(file.path), file.media_type or default, is_folder=file.unpack)
+    return FileToPublish(file.path, file.title or default_title(file.path), file.media_type or default, is_folder=file.unpack)
 
 
 # Helm charts.
@@ -161,7 +161,7 @@ def _make_chart(new: NewArtifact, workers: Workers) -> ArtifactContent:
             raise InvalidOption(f"files: preset helm_chart decides the type of {file.path}; leave out media_type and unpack")
     kinds = [artifacts.HELM_CHART if file in charts else artifacts.HELM_PROVENANCE for file in new.files]
     # Helm gives no titles.
-    files = _measure([ArtifactFile(file.path, file.title, kind) for file, kind in zip(new.files, kinds)], workers)
+    files = _measure([FileToPublish(file.path, file.title, kind) for file, kind in zip(new.files, kinds)], workers)
     chart = next(file for file in files if file.descriptor.media_type == artifacts.HELM_CHART)
     metadata = read_chart(chart.file.path, chart.descriptor.size)
     _check_chart_name(new, metadata.name, metadata.version)
@@ -192,13 +192,13 @@ def _make_model(new: NewArtifact, workers: Workers) -> ArtifactContent:
     return ArtifactContent(files, Descriptor.of(media_type, data), data, artifacts.MODEL_TYPE, new.annotations)
 
 
-def _model_file(file: FileRequest) -> ArtifactFile:
+def _model_file(file: FileRequest) -> FileToPublish:
     require_kind(file.path, unpack=file.unpack)
     title = file.title or default_title(file.path)
     name = title.rpartition("/")[2]
     kind = next((kind for pattern, kind in _MODEL_KINDS if pattern.fullmatch(name)), "weight") if not file.unpack else "weight"
     media_type = f"application/vnd.cncf.model.{kind}.v1.{'tar' if file.unpack else 'raw'}"
-    return ArtifactFile(
+    return FileToPublish(
         file.path,
         title,
         file.media_type or media_type,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..archive.artifact_files import MeasuredFile
+from ..archive.published_files import MeasuredFile
 from ..errors import ImageNotFound, InvalidOption
 from ..oci import media_types
 from ..oci.digest import Digest

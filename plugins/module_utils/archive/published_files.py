@@ -16,11 +16,11 @@ from ..errors import InputOutputError, InvalidOption
 from ..oci.artifacts import CONTENT_DIGEST, TITLE, UNPACK
 from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
-from .source_files import opened_parent, read_status, read_unchanged_file
+from .source_files import read_mode, read_unchanged_file
 
 
 @dataclasses.dataclass(frozen=True)
-class ArtifactFile:
+class FileToPublish:
     """A file, or a folder that travels as a tar. `title` is its name after a pull, None if the artifact gives it none.
 
     `is_compressed` says whether the tar of a folder is inside a gzip stream, from which oras unpacks it.
@@ -42,27 +42,26 @@ class _Opened(t.Protocol):
 class MeasuredFile:
     """A file whose content is known by its digest. `diff_id` is the digest of the content without compression. `open` yields the content again."""
 
-    file: ArtifactFile
+    file: FileToPublish
     descriptor: Descriptor
     diff_id: Digest
     open: _Opened
 
 
-def is_folder(path: str) -> bool:
+def _is_folder(path: str) -> bool:
     """Return True for a folder, False for a regular file. Raises InputOutputError for anything else, and for a missing file."""
-    with opened_parent(path) as (folder, name):
-        mode = read_status(folder, name, path).st_mode
+    mode = read_mode(path)
     if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
         raise InputOutputError(f"{path} is neither a file nor a folder")
     return stat.S_ISDIR(mode)
 
 
-def measure_file(file: ArtifactFile) -> MeasuredFile:
+def measure_file(file: FileToPublish) -> MeasuredFile:
     """Read a file or a folder once to compute its digest. Raises InputOutputError, CorruptArchive if it changes while it is read, UnsupportedFormat."""
     return _measure_folder(file) if file.is_folder else _measure_regular(file)
 
 
-def _measure_regular(file: ArtifactFile) -> MeasuredFile:
+def _measure_regular(file: FileToPublish) -> MeasuredFile:
     def read() -> t.Iterator[bytes]:
         return read_unchanged_file(file.path)
 
@@ -70,7 +69,7 @@ def _measure_regular(file: ArtifactFile) -> MeasuredFile:
     return MeasuredFile(file, Descriptor(file.media_type, digest, size, annotations=_annotations(file)), digest, read)
 
 
-def _measure_folder(file: ArtifactFile) -> MeasuredFile:
+def _measure_folder(file: FileToPublish) -> MeasuredFile:
     from .compression import STORED
     from .image_tree import ImageTree
     from .layer import measure, plan_layer
@@ -90,13 +89,13 @@ def _measure_folder(file: ArtifactFile) -> MeasuredFile:
     return MeasuredFile(file, descriptor, layer.diff_id, layer.open)
 
 
-def _annotations(file: ArtifactFile) -> dict[str, str]:
+def _annotations(file: FileToPublish) -> dict[str, str]:
     return {**({TITLE: file.title} if file.title is not None else {}), **file.annotations}
 
 
 def require_kind(path: str, *, unpack: bool) -> None:
-    """Raise InvalidOption unless PATH is a folder if UNPACK is set, and a file otherwise. Raises InputOutputError as `is_folder`."""
-    found = is_folder(path)
+    """Raise InvalidOption unless PATH is a folder if UNPACK is set, and a file otherwise. Raises InputOutputError for anything else."""
+    found = _is_folder(path)
     if found and not unpack:
         raise InvalidOption(f"files: {path} is a folder; set unpack to publish it as a tar that is unpacked by those who pull it")
     if unpack and not found:
@@ -113,7 +112,7 @@ def default_title(path: str) -> str:
 
 def read_small_file(path: str, limit: int) -> bytes:
     """Return the content of a file of at most LIMIT bytes. Raises InvalidOption for a larger one."""
-    if is_folder(path):
+    if _is_folder(path):
         raise InputOutputError(f"{path}: {os.strerror(errno.EISDIR)}")
     data = bytearray()
     for chunk in read_unchanged_file(path):
