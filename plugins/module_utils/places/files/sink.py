@@ -12,7 +12,7 @@ import stat
 import typing as t
 
 from ...errors import InputOutputError
-from ...files import find_nearest_ancestor, naming_path_in_errors, read_open_chunks, require_writable, try_lock, wait_for_lock
+from ...files import find_nearest_ancestor, naming_path_in_errors, require_writable, try_lock, wait_for_lock
 from ...folders import Folder, make_path
 from ...oci.digest import Digest
 from ...oci.graph import Graph, NamedGraph
@@ -136,16 +136,19 @@ class FilesWriter:
         return ready
 
     def _copy(self, staged: str, name: str, path: str) -> str:
+        from ...archive.copying import copy_content
+
         with naming_path_in_errors(path):
             self._staging.unlink(name)
-            target = self._staging.create_file(name)
+            source = self._staging.open_file(staged)
             try:
-                for chunk in read_open_chunks(self._staging.open_file(staged), path):
-                    rest = memoryview(chunk)
-                    while rest:
-                        rest = rest[os.write(target, rest) :]
+                target = self._staging.create_file(name)
+                try:
+                    copy_content(source, target, os.fstat(source).st_size, 0)
+                finally:
+                    os.close(target)
             finally:
-                os.close(target)
+                os.close(source)
         return name
 
     def _make_parent(self, name: str, stack: contextlib.ExitStack, changed: dict[str, Folder]) -> tuple[Folder, str]:
