@@ -270,8 +270,8 @@ import os
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.registry.client.entries import ENGINES
-from ..module_utils.registry.client.layout import find_home
+from ..module_utils.client_files.entries import ENGINES
+from ..module_utils.client_files.layout import find_home
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, REGISTRY_ENTRY, STORE, Arguments, Option
 from ..module_utils.task.client_options import client_entries, read_certificates, trust_rules
 from ..module_utils.task.run import run

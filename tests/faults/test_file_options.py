@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
+from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import ClientEntry
 from ansible_collections.longshore.images.plugins.module_utils.engine.discovery import EngineOptions, open_engine
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import read_auth_file
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import ClientEntry
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.ca_bundle import join_ca_files
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.task.client_options import read_certificates

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import ClientEntry
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, UnsupportedFormat
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import ClientEntry
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.task.client_options import read_certificates
 from ansible_collections.longshore.images.plugins.module_utils.task.private_keys import find_private_keys, refuse_as_path, without_private_keys

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import MARK
+from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import MARK
 from ansible_collections.longshore.images.plugins.module_utils.task.task import Task
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.state_plan import StatePlan

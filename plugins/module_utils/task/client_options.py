@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import typing as t
 
+from ..client_files.entries import ClientEntry
+from ..client_files.policy import TrustRule, check_rules, parse_rule
 from ..errors import InvalidOption, UnsupportedFormat
 from ..files import naming_path_in_errors, read_named
 from ..limits import MAX_CA_BUNDLE
-from ..registry.client.entries import ClientEntry
-from ..registry.client.policy import TrustRule, check_rules, parse_rule
 from .registry_options import Params, host_settings, registry_name
 
 _PEM = b"-----BEGIN "

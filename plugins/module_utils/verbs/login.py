@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import typing as t
 
+from ..client_files.auth_file import AuthFile, ReplaceEntries, open_auth_file
 from ..errors import InvalidOption
 from ..oci.document import Document
 from ..registry.auth.auth_files import check_login, encode_login, is_same_login, replace_entries, without_login
@@ -18,7 +19,6 @@ from ..registry.auth.login_scope import LoginScope
 from ..registry.config.settings import Credentials
 from ..transfer.plan import Outcome, Step
 from ..transfer.workers import Workers
-from .auth_file import AuthFile, ReplaceEntries, open_auth_file
 from .state_plan import StatePlan
 
 Environment = t.Mapping[str, str]

@@ -11,19 +11,19 @@ import os
 import types
 import typing as t
 
+from ..client_files import containerd, docker, kubernetes, podman, policy
+from ..client_files.containerd_imports import ImportedFile, read_imports
+from ..client_files.entries import ClientEntry, Contents, collect_access
+from ..client_files.host_files import ChangeFiles, FileChange, HostFiles, missing_folders
+from ..client_files.layout import Layout, Record
+from ..client_files.planned_file import PlannedFile, has_mark, show_logins
 from ..errors import InvalidOption, missing_library
 from ..limits import MAX_CONFIG_FILE
 from ..oci.document import Document, encode_readable
 from ..registry.auth.auth_files import set_logins
-from ..registry.client import containerd, docker, kubernetes, podman, policy
-from ..registry.client.containerd_imports import ImportedFile, read_imports
-from ..registry.client.entries import ClientEntry, Contents, collect_access
-from ..registry.client.layout import Layout, Record
-from ..registry.client.planned_file import PlannedFile, has_mark, show_logins
 from ..registry.config.host_config import REGISTRY_SETTING, find_toml_parser
 from ..registry.config.registries_conf import RegistryRule, read_rules
 from ..registry.config.settings import Credentials
-from .client_files import ChangeFiles, FileChange, HostFiles, missing_folders
 from .state_plan import StatePlan
 
 _KUBERNETES = ("k3s", "rke2")

@@ -23,6 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.layer imp
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
 from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise_archive
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
+from ansible_collections.longshore.images.plugins.module_utils.client_files.containerd import set_config_path
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
 from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_answer, parse_engine_image, parse_listed_image
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import _parse_record
@@ -40,7 +41,6 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.version_range
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.challenge import Challenge, parse_challenges
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.credentials import HostCredentials
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.tokens import find_token_server
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.containerd import set_config_path
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import find_toml_parser
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.hosts_toml import routes_from_hosts_file
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.registries_conf import read_rules, routes_from_rule

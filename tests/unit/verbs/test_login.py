@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.client_files import auth_file
 from ansible_collections.longshore.images.plugins.module_utils.errors import Denied, InputOutputError, InvalidOption, LockTimeout, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.files import wait_for_lock
 from ansible_collections.longshore.images.plugins.module_utils.folders import open_path
 from ansible_collections.longshore.images.plugins.module_utils.registry.auth.login_scope import LoginScope
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import Credentials
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs import auth_file
 from ansible_collections.longshore.images.plugins.module_utils.verbs.login import plan_login, plan_logout
 from ansible_collections.longshore.images.plugins.module_utils.verbs.state_plan import StatePlan
 from tests.support.faults import end_of, kill_at, record_events, start_child

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.atomic_files import replace_file
+from ansible_collections.longshore.images.plugins.module_utils.client_files import host_files
+from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import ENGINES, MARK
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     InputOutputError,
     InvalidOption,
@@ -21,9 +23,8 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import (
     MissingLibrary,
     UnsupportedFormat,
 )
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import ENGINES, MARK
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs import client_files, registry_client
+from ansible_collections.longshore.images.plugins.module_utils.verbs import registry_client
 from tests.support.client_host import CERTIFICATE, CERTS_D, CONFIG_2, CONFIG_PATH, LOGIN, MIRROR, PASSWORD, Entry, Host, hub
 
 REFUSED: list[tuple[str, Entry, str]] = [
@@ -185,7 +186,7 @@ def test_a_run_that_is_stopped_at_any_step_is_completed_by_the_next_one(host: Ho
             left[0] -= 1
             write(path, data, mode)
 
-        monkeypatch.setattr(client_files, "replace_file", write_or_stop)
+        monkeypatch.setattr(host_files, "replace_file", write_or_stop)
 
     for steps in range(40):
         stop_after(steps)

@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import MARK
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, LongshoreError, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import MARK
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.host_config import HostRegistryConfig, find_toml_parser
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.mirrors import Routes, find_routes
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings

@@ -12,8 +12,8 @@ import json
 import pytest
 import yaml
 
+from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import MARK
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption, InvalidTrust, LongshoreError
-from ansible_collections.longshore.images.plugins.module_utils.registry.client.entries import MARK
 from tests.support.client_host import CERTIFICATE, KEY, LOGIN, MIRROR, PASSWORD, PUBLIC_KEY, Entry, Host, hub
 
 

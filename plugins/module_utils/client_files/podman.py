@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ...errors import InvalidOption, UnsupportedFormat
-from ...oci.reference import Reference
-from ..config.mirrors import Route
-from ..config.registries_conf import RegistryRule, read_rules, routes_from_rule
-from ..config.settings import Credentials
+from ..errors import InvalidOption, UnsupportedFormat
+from ..oci.reference import Reference
+from ..registry.config.mirrors import Route
+from ..registry.config.registries_conf import RegistryRule, read_rules, routes_from_rule
+from ..registry.config.settings import Credentials
 from .containerd import Parse, quote_toml
 from .entries import ClientEntry, HostAccess
 from .planned_file import PlannedFile, certificate_file, own_file

@@ -12,9 +12,9 @@ import json
 import re
 import typing as t
 
-from ...errors import InvalidTrust
-from ...limits import MAX_CONFIG_FILE
-from ...oci.document import Document, encode_readable
+from ..errors import InvalidTrust
+from ..limits import MAX_CONFIG_FILE
+from ..oci.document import Document, encode_readable
 from .kubernetes import Node, render_yaml
 from .planned_file import PlannedFile, own_file, show_keys
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...errors import InvalidOption
-from ...oci.reference import DOCKER_HUB
-from ..config.mirrors import HUB_HOST, Route, mirror_route
-from ..config.settings import Credentials, HostSettings
+from ..errors import InvalidOption
+from ..oci.reference import DOCKER_HUB
+from ..registry.config.mirrors import HUB_HOST, Route, mirror_route
+from ..registry.config.settings import Credentials, HostSettings
 
 ENGINES = ("containerd", "podman", "docker", "k3s", "rke2")
 # The first line of every file that this collection writes completely. PEM readers skip text before the first certificate or key.

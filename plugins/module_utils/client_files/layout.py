@@ -11,9 +11,9 @@ import json
 import os
 import typing as t
 
-from ...errors import UnsupportedFormat
-from ...limits import MAX_CONFIG_FILE
-from ...oci.document import Document
+from ..errors import UnsupportedFormat
+from ..limits import MAX_CONFIG_FILE
+from ..oci.document import Document
 from .docker import DaemonSettings
 
 _VERSION = 1

@@ -9,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...errors import UnsupportedFormat
-from ...limits import MAX_CONFIG_FILE
-from ...oci.document import Document, encode_readable
-from ...oci.reference import DOCKER_HUB
-from ..auth.login_scope import HUB_LOGIN
-from ..config.settings import Credentials
+from ..errors import UnsupportedFormat
+from ..limits import MAX_CONFIG_FILE
+from ..oci.document import Document, encode_readable
+from ..oci.reference import DOCKER_HUB
+from ..registry.auth.login_scope import HUB_LOGIN
+from ..registry.config.settings import Credentials
 from .entries import ClientEntry, HostAccess, mirror_url
 from .planned_file import PlannedFile, show_keys
 

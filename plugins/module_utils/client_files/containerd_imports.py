@@ -10,8 +10,8 @@ import fnmatch
 import posixpath
 import typing as t
 
-from ...errors import InvalidOption
-from ..config.toml_values import Table, read_paths
+from ..errors import InvalidOption
+from ..registry.config.toml_values import Table, read_paths
 
 # More files than any host has; a chain of imports must end.
 _MAX_IMPORTS = 200

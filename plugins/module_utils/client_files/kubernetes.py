@@ -10,9 +10,9 @@ import json
 import re
 import typing as t
 
-from ...errors import InvalidOption
-from ...oci.reference import DOCKER_HUB
-from ..config.mirrors import HUB_HOST
+from ..errors import InvalidOption
+from ..oci.reference import DOCKER_HUB
+from ..registry.config.mirrors import HUB_HOST
 from .entries import ClientEntry, HostAccess, mirror_url
 from .planned_file import PlannedFile, certificate_file, own_file
 

@@ -17,10 +17,10 @@ from ..errors import InputOutputError, system_error
 from ..files import naming_path_in_errors, read_named
 from ..folders import make_path
 from ..limits import MAX_CONFIG_FILE
-from ..registry.client.layout import Record
-from ..registry.client.planned_file import PlannedFile
 from ..transfer.plan import Outcome, Step
 from ..transfer.workers import Workers
+from .layout import Record
+from .planned_file import PlannedFile
 
 
 class HostFiles:

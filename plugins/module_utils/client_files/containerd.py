@@ -12,12 +12,12 @@ import json
 import re
 import typing as t
 
-from ...errors import InvalidOption, UnsupportedFormat
-from ...oci.text import split_lines
-from ..config.hosts_toml import routes_from_hosts_file
-from ..config.mirrors import Route
-from ..config.settings import HostSettings
-from ..config.toml_values import Table, read_strings, read_value
+from ..errors import InvalidOption, UnsupportedFormat
+from ..oci.text import split_lines
+from ..registry.config.hosts_toml import routes_from_hosts_file
+from ..registry.config.mirrors import Route
+from ..registry.config.settings import HostSettings
+from ..registry.config.toml_values import Table, read_strings, read_value
 from .containerd_imports import ImportedFile
 from .entries import ClientEntry, Contents, certificate_files, mirror_url
 from .planned_file import PlannedFile, certificate_file, own_file, show_lines

@@ -12,7 +12,7 @@ import json
 import re
 import typing as t
 
-from ...oci.text import split_lines
+from ..oci.text import split_lines
 from .entries import MARK
 
 HIDDEN = "********"
