@@ -4,6 +4,6 @@
 
 """The files of a host by which docker, podman, containerd and Kubernetes reach registries: mirrors, certificates, rules of trust, and logins.
 
-This package may import transfer, registry and oci, but neither verbs nor task.
+This package may import transfer, registry, trust and oci, but neither verbs nor task.
 Start with entries.py (what a task says about registries) and containerd.py (the files of one engine).
 """

@@ -14,7 +14,8 @@ from ..oci.reference import DOCKER_HUB
 from ..registry.config.mirrors import HUB_HOST, Route, mirror_route
 from ..registry.config.settings import Credentials, HostSettings
 
-ENGINES = ("containerd", "podman", "docker", "k3s", "rke2")
+KUBERNETES = ("k3s", "rke2")
+ENGINES = ("containerd", "podman", "docker", *KUBERNETES)
 # The first line of every file that this collection writes completely. PEM readers skip text before the first certificate or key.
 MARK = "# Written by longshore.images.registry_client. Changes here are overwritten."
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.atomic_files import replace_file
-from ansible_collections.longshore.images.plugins.module_utils.client_files import host_files
+from ansible_collections.longshore.images.plugins.module_utils.client_files import engine_files, host_files
 from ansible_collections.longshore.images.plugins.module_utils.client_files.entries import ENGINES, MARK
 from ansible_collections.longshore.images.plugins.module_utils.errors import (
     InputOutputError,
@@ -232,12 +232,12 @@ def test_an_ordinary_user_configures_podman_in_the_home_folder(tmp_path: Path) -
 
 
 def test_without_a_library_for_toml_only_files_of_others_are_a_problem(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_client, "find_toml_parser", lambda: None)
+    monkeypatch.setattr(engine_files, "find_toml_parser", lambda: None)
     host.run("podman", hub())
     host.run("containerd", hub())
     host.write("etc/containers/registries.conf", '[[registry]]\nlocation = "other.example"\n')
     host.write("etc/containerd/config.toml", CONFIG_2)
-    monkeypatch.setattr(registry_client, "find_toml_parser", lambda: None)
+    monkeypatch.setattr(engine_files, "find_toml_parser", lambda: None)
     for engine in ("containerd", "podman"):
         with pytest.raises(MissingLibrary, match="tomli"):
             host.plan(engine, hub())
