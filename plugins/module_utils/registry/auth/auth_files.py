@@ -89,6 +89,13 @@ def without_login(entry: Document | None) -> dict[str, t.Any]:
     return {key: value for key, value in entry.members.items() if key not in _LOGIN_MEMBERS} if entry is not None else {}
 
 
+def own_entries(document: Document, scope: LoginScope) -> dict[str, Document]:
+    """Return the entries for exactly SCOPE, by key."""
+    auths = document.child("auths")
+    found = {key: auths.child(key) for key in auths.members if LoginScope.of_key(key) == scope} if auths is not None else {}
+    return {key: entry for key, entry in found.items() if entry is not None}
+
+
 def replace_entries(document: Document, scope: LoginScope, entries: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return the members of an auth file in which ENTRIES replace all entries for SCOPE, however they are spelled. All else keeps its order."""
     auths = document.child("auths")
