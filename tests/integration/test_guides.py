@@ -85,3 +85,17 @@ def test_the_playbooks_of_the_ci_guide_build_publish_promote_and_deploy_one_dige
     assert anonymous.digest("production/app", "3") == digest
     again = play(playbooks[0], IMAGE_TAG="3", COMMIT="0a1b2c3")
     assert again.recap["changed"] == 0, again.output
+
+
+def test_the_play_of_the_locking_guide_pins_a_compose_file(anonymous: Registry, tmp_path: Path) -> None:
+    name = anonymous.put(make_image("guide-compose"), "team/web", "3")
+    compose = f"services:\n  web:\n    image: {anonymous.host}/team/web:${{TAG}}  # the release\n  built: {{build: .}}\n"
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "compose.yaml").write_text(compose)
+    (example,) = [example for example in examples(ROOT / "docs" / "locking.md") if "with_locked_images" in example]
+    playbook = tmp_path / "lock.yml"
+    playbook.write_text(example)
+    first, second = play(playbook), play(playbook)
+    assert (first.recap["changed"], second.recap["changed"]) == (2, 0), first.output + second.output
+    pinned = compose.replace(f"{anonymous.host}/team/web:${{TAG}}", f"{name}@{anonymous.digest('team/web', '3')}")
+    assert (tmp_path / "compose.locked.yaml").read_text() == pinned

@@ -22,9 +22,11 @@ def read_lock(params: t.Mapping[str, t.Any]) -> LockFile | None:
     """
     if params["lock_file"] is not None:
         raise InvalidOption("lock_file is read on the controller by the module's action plugin, which did not run; give the file's content as lock")
-    given = params["lock"]
-    if given is None:
-        return None
+    return parse_lock(params["lock"]) if params["lock"] is not None else None
+
+
+def parse_lock(given: t.Any) -> LockFile:
+    """Return the content of a lock file that is given as text or as a dictionary. Raises InvalidOption, or UnsupportedFormat for anything else."""
     if not isinstance(given, (str, dict)):
         raise InvalidOption("lock is neither a dictionary nor text; it takes what a lock file holds")
     from ..oci.lockfile import LockFile
