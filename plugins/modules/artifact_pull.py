@@ -279,14 +279,11 @@ registry_errors:
   sample: ["MANIFEST_UNKNOWN: manifest unknown"]
 """
 
-import functools
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.errors import InvalidOption
-from ..module_utils.places.sources import ImageSources, Places
+from ..module_utils.places.artifact_sources import ArtifactPlaces, ArtifactSources
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
-from ..module_utils.task.engines import open_engine_at
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.file_run import run_with_file
 from ..module_utils.task.locations import on_host
@@ -321,10 +318,8 @@ def plan(task: RegistryTask) -> Plan:
     params = task.params
     lock = read_lock(params)
     location = on_host(join_location(params["src"], params["name"], lock))
-    if location.image is not None:
-        raise InvalidOption(f"{location} is in an engine, and engines don't hold artifacts; pull from a registry, a store, a layout or an archive")
     task.open_registries([location.reference] if location.reference is not None else [])
-    sources = ImageSources(Places(task.repository, task.destination, functools.partial(open_engine_at, task), task.open_store), task.host)
+    sources = ArtifactSources(ArtifactPlaces(task.repository, task.destination, task.open_store), task.host)
     options = FileOptions(
         dest=params["dest"],
         titles=params["titles"],

@@ -31,6 +31,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.archive.catalog import ArchiveCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.artifact_sources import ArtifactSources
 from ansible_collections.longshore.images.plugins.module_utils.places.catalog import ImageCatalog, choose_for_removal
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources, Places
@@ -151,7 +152,7 @@ class LocationPlace:
 
     def __init__(self, location: str) -> None:
         self.location = location
-        self.sources = ImageSources(t.cast(t.Any, None), PLATFORM)
+        self.sources = ArtifactSources(t.cast(t.Any, None), PLATFORM)
 
     def read(self, selector: str) -> list[str]:
         try:
@@ -363,17 +364,17 @@ def test_a_registry_finds_nothing_by_a_digest_or_an_id_without_a_repository(case
 def test_a_location_means_an_image_by_the_tag_that_another_tool_wrote(scheme: str, tmp_path: Path) -> None:
     entries = [index_entry(image, annotations={REF_NAME: tag}) for tag, image in (("one", APP), ("two", TOOL))]
     path = write_layout(tmp_path, layout(index_file(*entries), APP, TOOL))
-    found = ImageSources(t.cast(t.Any, None), PLATFORM).find(Location.parse(f"{scheme}:{path}:two"))
+    found = ArtifactSources(t.cast(t.Any, None), PLATFORM).find(Location.parse(f"{scheme}:{path}:two"))
     assert (found.digest(), found.name) == (TOOL_DIGEST, None)
     with pytest.raises(ImageNotFound, match=r"three was not found; .* holds one, two"):
-        ImageSources(t.cast(t.Any, None), PLATFORM).find(Location.parse(f"{scheme}:{path}:three"))
+        ArtifactSources(t.cast(t.Any, None), PLATFORM).find(Location.parse(f"{scheme}:{path}:three"))
 
 
 def test_an_archive_finds_an_image_by_its_index_and_by_the_manifest_that_it_lists(tmp_path: Path) -> None:
     listed = Image(APP.graph.images[0].descriptor, APP.content)
     entry = index_entry(listed, annotations={REF_NAME: FIRST, INDEX_DIGEST: str(APP_DIGEST)})
     path = write_layout(tmp_path, layout(index_file(entry), APP))
-    sources = ImageSources(t.cast(t.Any, None), PLATFORM)
+    sources = ArtifactSources(t.cast(t.Any, None), PLATFORM)
     for selector in (APP_DIGEST, listed.root.digest, f"{FIRST}@{APP_DIGEST}", image_id(APP, 1)):
         assert [image.digest for image in ArchiveCatalog(open_archive(path)).select(parse_selector(str(selector)))] == [APP_DIGEST]
         assert sources.find(Location.parse(f"oci-archive:{path}:{selector}")).digest() == APP_DIGEST

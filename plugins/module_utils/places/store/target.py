@@ -15,12 +15,12 @@ from ...oci.platform import Platform
 from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.transfer import Transfer
 from ...transfer.workers import Workers
+from ..artifact_sources import ArtifactSources
 from ..copy_job import CopyJob, inspect_jobs
 from ..facts import describe_record, describe_transfer, image_facts, ref_state, short_digest
 from ..platforms import is_damaged, merge_with_store, platforms_to_record
 from ..referrer_plan import ReferrerPlan
 from ..same_image import find_same_image
-from ..sources import ImageSources
 
 if t.TYPE_CHECKING:
     from ...store.index import Entry
@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
 class LayoutCopyPlanner:
     """Plan all copies of a run whose targets are image layouts."""
 
-    sources: ImageSources
+    sources: ArtifactSources
     host: Platform
     referrers: bool = False
     steps: t.Sequence[Step] = ()
