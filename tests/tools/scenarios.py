@@ -18,6 +18,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.support.modules import STARTUP
+from tests.support.sharing import start_sharing
+
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIOS = ROOT / "extensions" / "molecule"
 LOGS = ROOT / ".cache" / "scenarios"
@@ -40,9 +43,10 @@ def needs_root(name: str) -> bool:
 def environment() -> dict[str, str]:
     """Return an environment in which checkouts of the same name don't share molecule's state, which is named after the checkout's folder alone.
 
-    The path is short, since sockets are made below it.
+    The path is short, since sockets are made below it. Interpreters share what they compile.
     """
-    return {**os.environ, "ANSIBLE_HOME": str(Path.home() / ".ansible" / format(zlib.crc32(str(ROOT).encode()), "x"))}
+    home = Path.home() / ".ansible" / format(zlib.crc32(str(ROOT).encode()), "x")
+    return {**os.environ, "ANSIBLE_HOME": str(home), "PYTHONPATH": str(STARTUP)}
 
 
 def run(name: str, log: Path | None) -> bool:
@@ -81,7 +85,11 @@ def main() -> int:
         left_out = [name for name in names if needs_root(name)]
         names = [name for name in names if name not in left_out]
         print(f"scenarios: left out, since only root can make network namespaces: {', '.join(left_out)}", file=sys.stderr)
-    failed = run_all(names) if len(names) > 1 else [name for name in names if not run(name, None)]
+    stop_sharing = start_sharing()
+    try:
+        failed = run_all(names) if len(names) > 1 else [name for name in names if not run(name, None)]
+    finally:
+        stop_sharing()
     if failed:
         print(f"scenarios: failed: {', '.join(failed)}")
     return int(bool(failed))
