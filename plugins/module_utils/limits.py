@@ -23,6 +23,10 @@ BYTES_PER_VALUE = 8  # a document of LIMIT bytes may hold LIMIT / 8 values: dens
 MAX_LOCK_FILE = 24 * _MIB  # 10,000 images for eight platforms
 MAX_LOCK_VALUES = 1_000_000
 
+# Documents of other hosts that a user's cache keeps.
+MAX_KEPT_DOCUMENT = _MIB
+MAX_KEPT_DOCUMENTS = 256
+
 # One image: its index, manifests and configs.
 MAX_LEVELS = 4  # of indexes within indexes, and of referrers of referrers
 MAX_DOCUMENTS = 2000  # manifests and indexes

@@ -11,8 +11,8 @@ description:
   - Writes the files of an OCI artifact, such as a Helm chart, a model, a firmware image or anything that C(oras push) stored, into a folder of the managed
     host. The artifact comes from a registry, a store, an OCI layout or an archive.
   - Most tasks set O(name) and O(dest), and some also O(titles), O(mode) or O(lock_file). The other options are mainly for credentials and connections.
-  - A file is identified by the digest of its content only. The module hashes the files on the host, and downloads only those that differ. A second run reads
-    the manifest, and nothing else.
+  - A file is identified by the digest of its content only. The module hashes the files on the host, and downloads only those that differ. A second run asks
+    the registry for the digest of the tag, and nothing else.
   - All files are downloaded and verified before the first one gets its name. Until then the old files stay. If the task fails, no file has changed, and the
     next run resumes what was downloaded of large files. Meanwhile it is in the folder C(.longshore-files) beside the files.
   - The names of the files are the titles of the artifact's layers. A title that is absolute, has C(..), or would be the same file as another one is refused.
@@ -279,10 +279,12 @@ registry_errors:
   sample: ["MANIFEST_UNKNOWN: manifest unknown"]
 """
 
+import os
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.places.artifact_sources import ArtifactPlaces, ArtifactSources
+from ..module_utils.places.document_cache import DocumentCache, find_cache_folder
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.file_run import run_with_file
@@ -320,6 +322,8 @@ def plan(task: RegistryTask) -> Plan:
     location = on_host(join_location(params["src"], params["name"], lock))
     task.open_registries([location.reference] if location.reference is not None else [])
     sources = ArtifactSources(ArtifactPlaces(task.repository, task.destination, task.open_store), task.host)
+    documents = DocumentCache(find_cache_folder(os.environ))
+    task.save_later(documents.save)
     options = FileOptions(
         dest=params["dest"],
         titles=params["titles"],
@@ -336,6 +340,7 @@ def plan(task: RegistryTask) -> Plan:
         host=task.host,
         lock=lock,
         trust=read_trust(params),
+        documents=documents,
     )
 
 

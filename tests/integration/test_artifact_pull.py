@@ -63,18 +63,24 @@ def test_the_files_come_from_every_place(anonymous: Registry, repository: str, t
     assert (done["bytes_transferred"], done["blobs_transferred"]) == (3_000_100, 2)
 
 
-def test_a_second_run_reads_only_the_manifest(anonymous: Registry, recording: Recorder, repository: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("keeps_manifests", [True, False])
+def test_a_second_run_asks_for_the_digest_and_without_a_cache_for_the_manifest(
+    anonymous: Registry, recording: Recorder, repository: str, tmp_path: Path, keeps_manifests: bool
+) -> None:
     anonymous.put(FILES, repository, "1")
-    options = {"name": f"{recording.host}/{repository}:1", "dest": str(tmp_path)}
-    modules.run("artifact_pull", options)
+    options = {"name": f"{recording.host}/{repository}:1", "dest": str(tmp_path / "dest")}
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")} if keeps_manifests else {}
+    modules.run("artifact_pull", options, check=True, env=environment)
+    assert list(tmp_path.iterdir()) == []
+    modules.run("artifact_pull", options, env=environment)
     recording.requests.clear()
 
-    modules.run("artifact_pull", options)
+    again = modules.run("artifact_pull", options, env=environment)
 
-    assert [line.split()[:2] for line in recording.lines] == [
-        ["HEAD", f"/v2/{repository}/manifests/1"],
-        ["GET", f"/v2/{repository}/manifests/{FILES.root.digest}"],
-    ]
+    assert not again["changed"]
+    assert [file["path"] for file in again["files"]] == [str(tmp_path / "dest" / title) for title in CONTENT]
+    manifest = ["GET", f"/v2/{repository}/manifests/{FILES.root.digest}"]
+    assert [line.split()[:2] for line in recording.lines] == [["HEAD", f"/v2/{repository}/manifests/1"], *([] if keeps_manifests else [manifest])]
 
 
 @pytest.mark.parametrize("check", [True, False])

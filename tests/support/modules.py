@@ -41,7 +41,7 @@ class ModuleFailed(Exception):
 
 def environment(**extra: str) -> dict[str, str]:
     """Return an environment without the credentials and proxies of the host, so that no test depends on them."""
-    left_out = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    left_out = ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME")
     kept = {name: value for name, value in os.environ.items() if name not in left_out and not name.lower().endswith("_proxy")}
     return {**kept, "PYTHONPATH": LIBRARIES["current"], "HOME": "/nonexistent", "PYTHONDONTWRITEBYTECODE": "1", **extra}
 

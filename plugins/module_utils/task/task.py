@@ -36,6 +36,7 @@ class Task:
         self._debug = debug
         self._store: Store | None = None
         self._closing: list[t.Callable[[], None]] = []
+        self._saving: list[t.Callable[[], None]] = []
 
     # Options.
 
@@ -110,8 +111,14 @@ class Task:
         """Return the logged requests of a run with debugging."""
         return []
 
+    def save_later(self, save: t.Callable[[], None]) -> None:
+        """Call SAVE when the plan is applied, but not in check mode."""
+        self._saving.append(save)
+
     def save_caches(self) -> None:
         """Save what this run learned about the store, so that the next one has less to do, unless another run is writing to the store."""
+        for save in self._saving:
+            save()
         if self._store is not None and self._store.unsaved_caches:
             self._store.lock_timeout = 0
             # A writer saves the caches when it ends. Without that the next run takes longer, and nothing else.

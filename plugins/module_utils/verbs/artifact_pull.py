@@ -30,6 +30,7 @@ from ..transfer.transfer import Transfer
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
     from ..oci.platform import Platform
+    from ..places.document_cache import DocumentCache
     from ..trust.policy import TrustPolicy
 
 OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
@@ -92,15 +93,16 @@ def plan_artifact_pull(
     host: Platform,
     lock: LockFile | None = None,
     trust: TrustPolicy | None = None,
+    documents: DocumentCache | None = None,
 ) -> TransferPlan:
-    """Plan to write the files of the artifact that FIND_SOURCE opens. LABEL is its name in messages and results.
+    """Plan to write the files of the artifact that FIND_SOURCE opens. LABEL is its name in messages and results. DOCUMENTS saves requests for manifests.
 
     An index is resolved to its artifact for SELECTION. An artifact that can't be pulled has its error in its row: ImageNotFound, PlatformMissing,
     UnsupportedFormat for an image and for unsafe titles, NotLocked, NameTaken for a file with other content if `existing` is `fail`, InputOutputError, and
     the errors of FIND_SOURCE and of `verify_at_source`.
     """
     try:
-        return _plan(find_source(), label, options, selection, host, lock, trust)
+        return _plan(find_source(), label, options, selection, host, lock, trust, documents)
     except LongshoreError as error:
         return ArtifactPlan([ImagePlan(label, error=error)], results={"files": []}, files=())
 
@@ -113,11 +115,13 @@ def _plan(
     host: Platform,
     lock: LockFile | None,
     trust: TrustPolicy | None,
+    documents: DocumentCache | None,
 ) -> TransferPlan:
     root = source.root()
+    read = documents.reader(source.read_document) if documents is not None and source.costs_requests else source.read_document
     _check_lock(lock, source.name, root, label)
     # An artifact mostly has no platform, so only an index needs the selection.
-    graph = select_platforms(root, label, source.read_document, selection if root.is_index else None)
+    graph = select_platforms(root, label, read, selection if root.is_index else None)
     if len(graph.images) != 1:
         raise UnsupportedFormat(
             f"{label} holds {len(graph.images)} artifacts for {', '.join(graph.platforms) or 'no platform'}; choose one with platform"
@@ -125,7 +129,7 @@ def _plan(
     verification = verify_at_source(trust, source, label, source.judged_names, graph)
     source.check_blobs(graph)
     manifest = graph.images[0].manifest
-    chosen = choose_files(list_files(manifest, source.read_document, label), options.titles, options.media_types, label)
+    chosen = choose_files(list_files(manifest, read, label), options.titles, options.media_types, label)
     if options.unpack:
         for file in chosen:
             if file.is_packed:
