@@ -22,6 +22,7 @@ from .secrets import HiddenOptions, Redactor, has_short_secret, may_hold_private
 from .task import Task
 
 _TaskT = t.TypeVar("_TaskT", bound=Task)
+_Result = t.TypeVar("_Result")
 Results = dict[str, t.Any]
 
 # The verbosity, as of `ansible-playbook -vvv`, at which a failure carries a traceback and the requests of the run.
@@ -215,7 +216,7 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
             from .private_keys import refuse_as_path
 
             refuse_as_path(arguments.options, task.params)
-        results, errors = work()
+        results, errors = _call(work)
     except LongshoreError as error:
         results, errors = _failure(error), [error]
     except OSError as error:
@@ -231,6 +232,16 @@ def _finish(module: _Module, task: Task, arguments: Arguments, work: t.Callable[
     if module.is_debugging:
         results["debug"] = _diagnostics(task, errors)
     module.fail_json(**results)
+
+
+def _call(work: t.Callable[[], _Result]) -> _Result:
+    return work()
+
+
+# Since 3.11, CPython keeps frames in chunks of 16 kB. Each call that crosses the end of a chunk allocates the next one and frees it again
+# (python/cpython#142183): importing `requests` deep in a plan did that thousands of times. A frame that doesn't fit into a chunk gets a larger one, and all
+# frames above it share the rest. 16,000 slots are 128 kB; the chunk has 256 kB, of which only the used pages take memory.
+_call.__code__ = _call.__code__.replace(co_stacksize=16_000)
 
 
 def _internal_error(error: Exception) -> Results:
