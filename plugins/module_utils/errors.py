@@ -11,7 +11,7 @@ import os
 import sys
 import typing as t
 
-from .oci.text import sanitise_message
+from .oci.text import format_size, sanitise_message
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 
@@ -103,7 +103,19 @@ class LockTimeout(LongshoreError):
 
 
 class DiskFull(LongshoreError):
+    """A file system has no space left, or the user's quota is used up. `code` is the system's number for that."""
+
     cause = "disk_full"
+    code = errno.ENOSPC
+
+    def at(self, path: str, needed: int) -> DiskFull:
+        """Return the error for PATH in place of a temporary file, with the NEEDED bytes, which are not stored, and those that are free."""
+        sizes = [f"{format_size(needed)} more is needed"] if needed else []
+        if self.code == errno.ENOSPC:  # of a quota, the file system doesn't say how much is left
+            sizes += _describe_free_space(path)
+        error = DiskFull(f"{path}: {os.strerror(self.code)}" + (f"; {', and '.join(sizes)}" if sizes else ""))
+        error.code = self.code
+        return error
 
 
 class InputOutputError(LongshoreError):
@@ -205,4 +217,20 @@ def system_error(error: OSError, path: str | os.PathLike[str] | None = None) -> 
     place = os.fspath(path) if path is not None else error.filename
     words = error.strerror or str(error)
     message = f"{place}: {words}" if place else words
-    return DiskFull(message) if error.errno in FULL_DISK else InputOutputError(message)
+    if error.errno not in FULL_DISK:
+        return InputOutputError(message)
+    full = DiskFull(message)
+    full.code = error.errno
+    return full
+
+
+def _describe_free_space(path: str) -> list[str]:
+    """Return how much is free on the file system of PATH, which may be missing: one sentence, or none if the system doesn't say."""
+    while not os.path.lexists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    try:
+        state = os.statvfs(path)
+    except OSError:
+        return []
+    free = "no inode" if state.f_files and not state.f_favail else format_size(state.f_bavail * state.f_frsize)
+    return [f"{free} is free on its file system"]

@@ -20,6 +20,7 @@ from ..module_utils.atomic_files import FileTarget, ReplacementFile
 from ..module_utils.errors import CorruptArchive, DiskFull, HostError, InputOutputError, PlanOutdated, UnsupportedFormat
 from ..module_utils.files import naming_path_in_errors, read_descriptor
 from ..module_utils.oci.digest import hash_stream
+from ..module_utils.oci.text import format_size
 from .host_answers import HostAnswer
 from .local_tmp import LOCAL_TMP, make_private_folder
 
@@ -102,8 +103,9 @@ def _private_folder() -> t.Iterator[str]:
 def _require_space(folder: str, size: int) -> None:
     with naming_path_in_errors(folder):
         state = os.statvfs(folder)
-    if state.f_bavail * state.f_frsize < size:
-        raise DiskFull(f"the archive has {size} bytes, and {folder} on the controller has no space for it")
+    free = state.f_bavail * state.f_frsize
+    if free < size:
+        raise DiskFull(f"the archive needs {format_size(size)}, and {folder} on the controller has {format_size(free)} free")
 
 
 @contextlib.contextmanager

@@ -27,8 +27,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils.errors import HostError, LongshoreError
-from ..module_utils.oci.text import sanitise
-from ..module_utils.places.facts import format_size
+from ..module_utils.oci.text import format_size, sanitise
 from ..module_utils.transfer.progress import FILE
 from ..module_utils.transfer.workers import PROGRESS_VARIABLE
 from .host_answers import as_failure, check_results, is_count

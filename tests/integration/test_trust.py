@@ -169,6 +169,7 @@ def test_keys_may_be_files_and_a_bad_one_stops_the_task(scene: Scene) -> None:
     for keys in (["/nowhere"], [""], [make_key().private_pem().decode()]):
         result = modules.fail("image_pull", {**scene.options(), "trust": [{**rule, "keys": keys}]})
         assert result["error"] == "invalid_trust"
+        assert result["msg"].startswith(f"trust: the rule for {scene.registry.host!r}: key 1")
         assert "PRIVATE KEY-----" not in result["msg"]
 
 

@@ -13,7 +13,7 @@ import stat
 import typing as t
 
 from ..atomic_files import FileTarget, create_replacement, folder_mode, is_temporary_name
-from ..errors import CorruptArchive, InputOutputError, UnsupportedFormat
+from ..errors import CorruptArchive, DiskFull, InputOutputError, UnsupportedFormat
 from ..files import (
     FileWriter,
     naming_path_in_errors,
@@ -132,7 +132,8 @@ class FileOutput:
         return None if next(source.take(1), None) is None else "the file continues after the end of the archive"
 
     def write(self, open_file: OpenFile, report_bytes: ReportBytes = ignore_bytes) -> None:
-        with FileTarget(self.path) as target, target.create_replacement(self.mode) as file:
+        needed = self.size if self._compression is None else 0  # how well it compresses isn't known
+        with _describing_full_disk(self.path, needed), FileTarget(self.path) as target, target.create_replacement(self.mode) as file:
             if self._compression is None:
                 self._write_plain(file, open_file, report_bytes)
             else:
@@ -263,7 +264,7 @@ class FolderOutput:
         folder = self._open()
         if folder is None:
             raise InputOutputError(f"{self.path} was removed by another program")
-        with folder:
+        with folder, _describing_full_disk(self.path, 0):
             self._lock(folder)
             self._refuse_strangers(folder)
             self._write(folder, open_file, report_bytes)
@@ -299,6 +300,15 @@ class FolderOutput:
             new_file = stack.enter_context(create_replacement(parent, name, self._mode, path))
             _append(file.content, new_file, 0, open_file, report_bytes)
             new_file.publish()
+
+
+@contextlib.contextmanager
+def _describing_full_disk(path: str, needed: int) -> t.Iterator[None]:
+    """Add to a DiskFull that PATH needs NEEDED bytes, and how much is free after the temporary file was deleted."""
+    try:
+        yield
+    except DiskFull as error:
+        raise error.at(path, needed) from error
 
 
 def _refuse_folder_of_stranger(parent: Folder, folder: Folder) -> None:

@@ -25,6 +25,11 @@ class ArchiveSink:
     def __init__(self, target: FileOutput) -> None:
         self.target = target
 
+    @property
+    def path(self) -> str:
+        """Return the path of the archive."""
+        return self.target.path
+
     def open_writer(self, unused_needed: t.Iterable[Digest]) -> ArchiveWriter:
         """Return a writer for the archive."""
         return ArchiveWriter(self.target)

@@ -59,3 +59,15 @@ def sanitise(text: str, limit: int = 1000) -> str:
 def sanitise_message(text: str) -> str:
     """Return a sentence that leaves a module (a message, a warning or an action): as safe as untrusted text, and with a bounded length."""
     return sanitise(text, MAX_MESSAGE)
+
+
+def format_size(size: int) -> str:
+    """Return a number of bytes for people, in decimal units as disks and registries use."""
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1000:.1f} TB"

@@ -13,6 +13,7 @@ from ..oci.digest import Digest
 from ..oci.graph import Graph, ImageNode
 from ..oci.manifest import Descriptor
 from ..oci.platform import ALL, Platform, Selection
+from ..oci.text import format_size
 from ..transfer.plan import ImageFacts, RefState
 
 if t.TYPE_CHECKING:
@@ -91,18 +92,6 @@ def preferred(images: t.Sequence[_OnPlatform], requested: Selection | None, host
                     return image
     runnable = (image for image in images if image.platform is None or image.platform.is_runnable)
     return next(runnable, images[0] if images else None)
-
-
-def format_size(size: int) -> str:
-    """Return a number of bytes for people, in decimal units as disks and registries use."""
-    if size < 1000:
-        return f"{size} B"
-    value = float(size)
-    for unit in ("kB", "MB", "GB"):
-        value /= 1000
-        if value < 999.95:
-            return f"{value:.1f} {unit}"
-    return f"{value / 1000:.1f} TB"
 
 
 def describe_transfer(blobs: t.Sequence[Descriptor]) -> str:

@@ -48,6 +48,11 @@ class Staging:
                 self._writer = StagingWriter(self._store)
         return self._writer.stage_blob(itertools.chain((first,), chunks))
 
+    @property
+    def path(self) -> str:
+        """Return the folder of the store."""
+        return self._store.path
+
     def open_writer(self, needed: t.Iterable[Digest]) -> Writer:
         """Return the writer that publishes the staged blobs. It holds a lease on NEEDED."""
         if self._writer is None:

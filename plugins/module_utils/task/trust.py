@@ -12,6 +12,7 @@ import typing as t
 from ..errors import InputOutputError, InvalidOption, InvalidTrust, LongshoreError, system_error
 from ..files import read_named
 from ..limits import MAX_KEY_FILE, MAX_POLICY
+from ..oci.text import sanitise
 from ..trust.policy import TrustPolicy
 from ..trust.rules import IdentityOptions, RuleOptions, read_rules
 from .arguments import text_map
@@ -37,20 +38,21 @@ def read_policy(params: Options) -> TrustPolicy:
 def read_rule(options: Options) -> RuleOptions:
     """Return one rule of the option `trust`, with the content of its keys. Raises InvalidTrust for a file that can't be read."""
     root = options["trusted_root"]
+    where = f"trust: the rule for {sanitise(options['scope'], 200)!r}"
     return RuleOptions(
         scope=options["scope"],
         accept=options["accept"],
-        keys=tuple(_read_text(key, _PEM, MAX_KEY_FILE) for key in options["keys"]),
+        keys=tuple(_read_text(key, _PEM, MAX_KEY_FILE, f"{where}: key {position}") for position, key in enumerate(options["keys"], 1)),
         identities=tuple(IdentityOptions(**identity) for identity in options["identities"]),
-        trusted_root=_read_text(root, "{", MAX_POLICY) if root is not None else None,
+        trusted_root=_read_text(root, "{", MAX_POLICY, f"{where}: the trusted_root") if root is not None else None,
         annotations=text_map(options["annotations"]),
         repository=options["repository"],
         attestations=tuple(options["attestations"]),
     )
 
 
-def _read_text(value: t.Any, beginning: str, limit: int) -> bytes:
-    """Return the content of an option: its text if that begins with BEGINNING, otherwise the content of the file at this path."""
+def _read_text(value: t.Any, beginning: str, limit: int, what: str) -> bytes:
+    """Return the content of an option: its text if that begins with BEGINNING, otherwise the content of the file at this path. Messages begin with WHAT."""
     if isinstance(value, dict):  # Ansible reads JSON in a variable as a dictionary
         import json
 
@@ -60,8 +62,11 @@ def _read_text(value: t.Any, beginning: str, limit: int) -> bytes:
     if text.lstrip().startswith(beginning) or (beginning == _PEM and _PEM in text):
         return text.encode("utf-8", "surrogateescape")
     if _PEM in text:
-        raise InvalidTrust("trust: the trusted_root holds a key or a certificate; give JSON, or the path of a file")
-    return _read_file(str(value), limit, InvalidTrust)
+        raise InvalidTrust(f"{what} holds a key or a certificate; give JSON, or the path of a file")
+    try:
+        return _read_file(text, limit, InvalidTrust)
+    except InvalidTrust as error:
+        raise InvalidTrust(f"{what}: {error.message}") from error
 
 
 def read_private_key(params: Options) -> PrivateKey:

@@ -17,7 +17,7 @@ from ..oci.digest import Digest, DigestMismatch
 from ..oci.graph import NamedGraph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from .interfaces import Chunks, Content, DescribedSource, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
+from .interfaces import Chunks, Content, DescribedSource, LocalSink, MirroredSource, OrderedSource, RemoteSource, ResumingWriter, Sink, SinkWriter
 from .meter import Meter
 from .transfer import Transfer
 from .workers import ConnectionSlots, Workers
@@ -68,6 +68,8 @@ def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing
     A full disk stops every transfer that is not published yet. With ALL_OR_NOTHING any error does, and the blobs that this run stored are deleted again.
     """
     errors: Errors = {}
+    full: DiskFull | None = None
+    unstored = 0
     with contextlib.ExitStack() as stack:
         writers = _open_writers(transfers, stack)
         jobs = [_Job(transfer, writers[id(transfer.sink)]) for transfer in transfers]
@@ -80,12 +82,23 @@ def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing
                 errors.update(publish(group))
         except DiskFull as error:
             _cancel(jobs)
-            # Images that were published before the disk was full stay.
-            errors.update({id(job.transfer): error for job in jobs if not job.published and id(job.transfer) not in errors})
-        if all_or_nothing and errors:
+            full, sink = error, group[0].transfer.sink
+        if all_or_nothing and (errors or full is not None):
             _cancel(jobs)
             jobs[0].writer.discard()
+        if full is not None:
+            unstored = _count_unstored_bytes([job for job in jobs if job.transfer.sink is sink])
+    if full is not None:
+        # The writers are closed, so the free space is that of the next run.
+        described = full.at(sink.path, unstored) if isinstance(sink, LocalSink) else full
+        # Images that were published before the disk was full stay.
+        errors.update({id(job.transfer): described for job in jobs if not job.published and id(job.transfer) not in errors})
     return errors
+
+
+def _count_unstored_bytes(jobs: t.Sequence[_Job]) -> int:
+    """Return the size of the blobs that JOBS, which have ended, have not stored, each once."""
+    return sum({blob.digest: blob.size for job in jobs for blob in _find_missing_blobs(job)}.values())
 
 
 def _group_jobs(jobs: t.Sequence[_Job]) -> t.Iterator[list[_Job]]:

@@ -137,6 +137,15 @@ class Sink(t.Protocol):
 
 
 @t.runtime_checkable
+class LocalSink(Sink, t.Protocol):
+    """A place on this machine's disk."""
+
+    @property
+    def path(self) -> str:
+        """Return the file or folder that the user gave."""
+
+
+@t.runtime_checkable
 class CheckedSink(Sink, t.Protocol):
     """A place that can check without writing whether it is writable."""
 

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 import typing as t
 
+from ..errors import InvalidTrust
 from ..limits import MAX_CANDIDATES
 from ..oci.reference import Reference
 from .scopes import find_rule
@@ -47,9 +48,12 @@ class TrustPolicy:
     default: Requirements
 
     def requirements(self, reference: Reference | None) -> t.Sequence[Requirement]:
-        """Return what an image needs. Raises InvalidTrust for keys that can't be used."""
+        """Return what an image needs. Raises InvalidTrust, which names the image, for keys that can't be used."""
         found = find_rule(self.scopes, reference)
-        return (self.default if found is None else found[1])()
+        try:
+            return (self.default if found is None else found[1])()
+        except InvalidTrust as error:
+            raise InvalidTrust(f"{reference or 'an image without a name'} can't be verified: {error.message}") from error
 
     def verify(self, subject: Subject, find_candidates: FindCandidates) -> Verdict:
         """Return the verdict of the policy about an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""

@@ -10,7 +10,8 @@ import collections
 import datetime
 import typing as t
 
-from ...module_utils.places.facts import format_count, format_size
+from ...module_utils.oci.text import format_size
+from ...module_utils.places.facts import format_count
 from .answers import Image
 from .drift import Finding, State
 from .places import Place, PlaceName

@@ -13,7 +13,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ...module_utils.oci.lockfile import LockFile
-from ...module_utils.places.facts import format_count, format_size
+from ...module_utils.oci.text import format_size
+from ...module_utils.places.facts import format_count
 from ..report import charts, signature_tables, tables
 from .answers import Answer, Identity, Image
 from .drift import Finding, findings

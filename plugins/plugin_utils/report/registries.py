@@ -10,8 +10,8 @@ import dataclasses
 import typing as t
 
 from ...module_utils.errors import HostError
-from ...module_utils.oci.text import sanitise
-from ...module_utils.places.facts import format_count, format_size
+from ...module_utils.oci.text import format_size, sanitise
+from ...module_utils.places.facts import format_count
 from ..host_answers import HostAnswer
 from .answers import Answer, describe_problem
 

@@ -12,7 +12,8 @@ import datetime
 import typing as t
 
 from ...module_utils.oci.digest import Digest
-from ...module_utils.places.facts import format_size, short_digest
+from ...module_utils.oci.text import format_size
+from ...module_utils.places.facts import short_digest
 from .answers import Identity, Image
 from .charts import STYLES, format_most
 from .drift import Finding, State, differing

@@ -12,7 +12,8 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, ImageNode
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, Manifest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.places.facts import format_count, format_size, image_facts, short_digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.text import format_size
+from ansible_collections.longshore.images.plugins.module_utils.places.facts import format_count, image_facts, short_digest
 
 HOST = Platform.parse("linux/amd64")
 

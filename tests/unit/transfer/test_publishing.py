@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import types
 import typing as t
 
 import pytest
@@ -16,6 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.digest import
 from ansible_collections.longshore.images.plugins.module_utils.oci.graph import Graph, NamedGraph
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.oci.text import format_size
 from ansible_collections.longshore.images.plugins.module_utils.transfer.executor import execute
 from ansible_collections.longshore.images.plugins.module_utils.transfer.interfaces import Content
 from ansible_collections.longshore.images.plugins.module_utils.transfer.transfer import Transfer
@@ -25,8 +28,13 @@ from tests.support.images import FakeRepository, make_image
 IMAGE = make_image("published", 1)
 
 
+PATH = "/srv/images/longshore"
+
+
 class RecordingSink(contextlib.AbstractContextManager["RecordingSink"]):
     """A sink and its writer. `steps` are the tags that each step was to name; a step with a tag in FAILURES fails."""
+
+    path = PATH
 
     def __init__(self, failures: t.Mapping[str, LongshoreError], publishes_together: bool = True) -> None:
         self.publishes_together = publishes_together
@@ -54,14 +62,19 @@ class RecordingSink(contextlib.AbstractContextManager["RecordingSink"]):
                 raise self._failures[tag]
 
 
-def publish(sink: RecordingSink, *tags: str, whole: bool = False) -> list[str]:
-    """Publish the same image under TAGS, and return the tags that failed."""
+def attempt(sink: RecordingSink, *tags: str, whole: bool = False) -> dict[str, LongshoreError]:
+    """Publish the same image under TAGS, and return the errors of the tags that failed."""
     source = FakeRepository({"r.test/app:1": IMAGE})
     names = [Reference.parse(f"r.test/app:{tag}") for tag in tags]
     transfers = [Transfer(source, sink, IMAGE.graph, (name,), None, moves=IMAGE.blobs, reused=(), whole=whole) for name in names]
     with Workers(1) as workers:
         errors = execute(transfers, workers)
-    return [str(transfer.names[0].tag) for transfer in transfers if id(transfer) in errors]
+    return {str(transfer.names[0].tag): errors[id(transfer)] for transfer in transfers if id(transfer) in errors}
+
+
+def publish(sink: RecordingSink, *tags: str, whole: bool = False) -> list[str]:
+    """Publish the same image under TAGS, and return the tags that failed."""
+    return list(attempt(sink, *tags, whole=whole))
 
 
 def test_images_whose_blobs_are_stored_are_named_in_one_step() -> None:
@@ -93,3 +106,11 @@ def test_a_full_disk_stops_everything(tag: str) -> None:
     sink = RecordingSink({tag: DiskFull("no space")})
     assert publish(sink, "1", "2", "3") == ["1", "2", "3"]
     assert sink.steps == [["1", "2", "3"]]
+
+
+def test_a_full_disk_names_the_place_with_what_is_needed_and_free_and_not_a_temporary_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _path: types.SimpleNamespace(f_bavail=3, f_frsize=4000, f_files=9, f_favail=9))
+    sink = RecordingSink({"1": DiskFull("/srv/images/longshore/.longshore/tmp/7: No space left on device")})
+    needed = format_size(sum(blob.size for blob in IMAGE.blobs))
+    messages = {error.message for error in attempt(sink, "1", "2").values()}
+    assert messages == {f"{PATH}: No space left on device; {needed} more is needed, and 12.0 kB is free on its file system"}

@@ -43,8 +43,8 @@ def test_a_policy_decides(case: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bad.pem", "missing.pem"])
-def test_a_key_that_cannot_be_used_stops_where_it_decides(name: str) -> None:
-    with pytest.raises(InvalidTrust):
+def test_a_key_that_cannot_be_used_stops_where_it_decides_and_names_the_image(name: str) -> None:
+    with pytest.raises(InvalidTrust, match=f"^{make_subject().reference} can't be verified: "):
         verify(Case(policy([ACCEPT], {"registry.test": [{**SIGNED, "keyPath": f"{FOLDER}/{name}"}]}), False))
 
 

@@ -35,6 +35,11 @@ class FilesSink:
         self.files = files
         self.mode = mode
 
+    @property
+    def path(self) -> str:
+        """Return the folder of the files."""
+        return self.folder
+
     def open_writer(self, unused_needed: t.Iterable[Digest]) -> FilesWriter:
         """Return a writer for the files. Raises InputOutputError, DiskFull, LockTimeout."""
         return FilesWriter(self)
@@ -52,6 +57,7 @@ class FilesWriter:
     def __init__(self, sink: FilesSink) -> None:
         self._sink = sink
         self._published = False
+        self._staged: set[Digest] = set()
         self._is_new = not os.path.lexists(sink.folder)
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(make_path(sink.folder, _FOLDER_MODE))
@@ -73,8 +79,8 @@ class FilesWriter:
         self._stack.close()
 
     def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
-        """Return the planned blobs: those of files that change."""
-        return planned
+        """Return the planned blobs, which are those of files that change, without those that this run has staged."""
+        return [blob for blob in planned if blob.digest not in self._staged]
 
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         """Stage one blob. Raises DigestMismatch if the bytes don't match DESCRIPTOR, DiskFull if they don't fit."""
@@ -97,6 +103,7 @@ class FilesWriter:
             )
         with partial:
             partial.complete(fill)
+        self._staged.add(descriptor.digest)
 
     def discard(self) -> None:
         """Do nothing: staged files stay for the next run, and no name has changed."""

@@ -10,9 +10,10 @@ import dataclasses
 import typing as t
 
 from ...oci.digest import Digest
+from ...oci.text import format_size
 from ...store.contents import ContentsReader
 from ...store.other_runs import find_other_runs, folder_size
-from ..facts import format_count, format_size
+from ..facts import format_count
 
 if t.TYPE_CHECKING:
     from ...store.index import Entry
