@@ -44,7 +44,7 @@ class ActionModule(WatchedAction, PlainAction):
     def _load_from_controller(self, arguments: Results, task_vars: dict[str, t.Any]) -> Results:
         if self._task.async_val:
             raise InvalidOption("path_on 'controller' can't be used with async")
-        read_renames(check_options(LOAD, arguments))
+        read_renames(check_options(LOAD, arguments, "image_load"))
         path = find_file(self, "path", arguments.get("path"))
         if os.path.isdir(path):
             raise UnsupportedFormat(

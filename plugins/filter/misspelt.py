@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
+
+from ..module_utils.task.unknown_options import find_similar
 
 DOCUMENTATION = """
 name: misspelt
@@ -47,9 +48,6 @@ _value:
   sample: {web_prot: web_port}
 """
 
-# Two swapped letters in a word of four, the smallest mistake in the shortest word, have this similarity.
-MIN_SIMILARITY = 0.75
-
 
 def misspelt(names: t.Iterable[str], known: t.Sequence[str]) -> dict[str, str]:
     """Return those of NAMES that are not KNOWN but similar to a known name, each with that name."""
@@ -58,9 +56,9 @@ def misspelt(names: t.Iterable[str], known: t.Sequence[str]) -> dict[str, str]:
         prefix, _separator, _rest = name.partition("_")
         # All names of a role share their prefix, so it is not compared.
         rests = {right.removeprefix(f"{prefix}_"): right for right in known if right.startswith(f"{prefix}_")}
-        near = difflib.get_close_matches(name.removeprefix(f"{prefix}_"), rests, n=1, cutoff=MIN_SIMILARITY)
-        if near:
-            found[name] = rests[near[0]]
+        near = find_similar(name.removeprefix(f"{prefix}_"), rests)
+        if near is not None:
+            found[name] = rests[near]
     return found
 
 

@@ -81,8 +81,16 @@ class _Module(AnsibleModule):
         """Fail as Ansible does. Its own failures are about options: they get the word of these."""
         if "error" not in results:
             # An option that was left out for its value is not missing.
-            msg, results["error"] = (self._faults[0] if self._faults else msg), InvalidOption.cause
+            msg, results["error"] = (self._faults[0] if self._faults else self._describe_unknown_options() or msg), InvalidOption.cause
         super().fail_json(**self._hide({"msg": sanitise_message(msg), **results}))
+
+    def _describe_unknown_options(self) -> str | None:
+        """Return what to write in place of options that the module doesn't have; None if there are none, or nothing is known about them."""
+        from .unknown_options import describe_unknown
+
+        name = str(t.cast(t.Any, self)._name)
+        known = "the module" if name.endswith(".py") else name.rpartition(".")[2]  # without Ansible, it is the name of a file
+        return describe_unknown(known, self.argument_spec, getattr(self, "params", None) or {})
 
     def hide_secrets_of(self, task: Task) -> None:
         """Hide the secrets that TASK finds, too: those in auth files, of credential helpers and token servers, and of the host's configuration."""
