@@ -201,7 +201,8 @@ options:
   created:
     description:
       - The creation time of the new image, such as V(2026-01-31T12:00:00Z).
-      - The default is the creation time of the base, or 1970 if there is none, so that the digest depends on the input only.
+      - The default is the creation time of the base, or 1970 if there is none, so that the digest depends on the input only. Docker says that an image
+        from 1970 is older than 50 years; use the time of the commit instead.
       - Images built on the same base then have the same creation time. O(longshore.images.image_prune#module:keep) orders such images by the versions in their
         tags.
     type: str

@@ -20,6 +20,8 @@ from .sharing import Room
 from .signature_findings import SignatureFinding
 from .signatures import Verdict
 
+# Of an image that doesn't say when it was made, as images from scratch and reproducible builds don't.
+NO_DATE = "no date"
 STYLES = {state: state.name.lower() for state in State}
 # The colours of drift, used again for verdicts.
 VERDICT_STYLES = {
@@ -106,7 +108,7 @@ def age_plot(images: t.Iterable[Image]) -> Plot:
     lines = [Line(label, (count,), format_count(count, "image")) for label, count in spans(dated)]
     undated = len(days) - len(dated)
     if undated:
-        lines.append(Line("unknown", (undated,), format_count(undated, "image")))
+        lines.append(Line(NO_DATE, (undated,), format_count(undated, "image")))
     return plot("Images by the time they were made", "images", [Kind("plain", "images")], lines)
 
 

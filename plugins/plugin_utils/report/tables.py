@@ -15,7 +15,7 @@ from ...module_utils.oci.digest import Digest
 from ...module_utils.oci.text import format_size
 from ...module_utils.places.facts import short_digest
 from .answers import Identity, Image
-from .charts import STYLES, format_most
+from .charts import NO_DATE, STYLES, format_most
 from .drift import Finding, State, differing
 from .places import Place, PlaceName, format_places
 from .sharing import Room
@@ -175,4 +175,4 @@ def _image_row(image: Image, hosts: tuple[str, ...], own: int = 0, state: State 
 
 
 def _format_day(day: datetime.date | None) -> str:
-    return day.isoformat() if day is not None else UNKNOWN
+    return day.isoformat() if day is not None else NO_DATE
