@@ -131,7 +131,7 @@ def test_platforms_and_ages_are_counted_by_different_images() -> None:
     labels = {section: [svg.attributes["aria-label"] for svg in seen.one(id=section).all("svg", role="img")] for section in ("platforms", "age")}
     assert labels == {
         "platforms": ["linux/amd64: 2 images", "linux/arm64: 1 images"],
-        "age": ["2026-01: 1 images", "unknown: 1 images"],
+        "age": ["2026-01: 1 images", "no date: 1 images"],
     }
 
 
