@@ -18,7 +18,7 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loading import EngineLoader
+from ..places.engine.loader import EngineLoader
 from ..places.engine.loads import FailedLoad, Load, LoadRequest
 from ..places.store.source import LayoutSource
 from ..places.verification import Verification, check_names

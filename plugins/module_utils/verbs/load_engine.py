@@ -25,7 +25,7 @@ from ..places.archive.source import ArchiveSource
 from ..places.engine.images import EngineImages
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loading import EngineLoader
+from ..places.engine.loader import EngineLoader
 from ..places.engine.loads import FailedLoad, Load, LoadRequest, document_finder
 from ..places.engine.outgoing_image import OutgoingImage
 from ..places.engine.platforms import select_for_engine

@@ -22,7 +22,7 @@ from ..places.copy_job import verify_at_source
 from ..places.engine.images import describe_local_name
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loading import EngineLoader
+from ..places.engine.loader import EngineLoader
 from ..places.engine.loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from ..places.engine.platforms import has_platforms, select_for_engine
 from ..places.registry.source import RegistrySource, find_at_registry

@@ -18,7 +18,7 @@ from ..copy_job import CopyJob
 from ..registry.source import RegistrySource, find_at_registry
 from ..sources import ImageSources
 from .load_step import LoadIntoEngine
-from .loading import EngineLoader
+from .loader import EngineLoader
 from .loads import FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
 from .platforms import select_for_engine
 
