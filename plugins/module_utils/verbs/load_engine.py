@@ -12,27 +12,21 @@ import typing as t
 
 from ..archive.reader import Archive
 from ..archive.referrers import referrers_in_archive
-from ..engine.interfaces import EngineImage, ManagedEngine
-from ..errors import InvalidOption, LongshoreError, NameTaken
-from ..oci.digest import Digest
+from ..engine.interfaces import ManagedEngine
+from ..errors import InvalidOption, NameTaken
 from ..oci.graph import Graph
-from ..oci.manifest import Descriptor
-from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
 from ..places.archive.catalog import ArchiveCatalog, NamedArchiveImage
 from ..places.archive.source import ArchiveSource
-from ..places.engine.images import EngineImages
 from ..places.engine.leftovers import remove_leftovers
+from ..places.engine.load_all import LoadAll
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loader import EngineLoader
 from ..places.engine.loads import FailedLoad, Load, LoadRequest, document_finder
-from ..places.engine.outgoing_image import OutgoingImage
 from ..places.engine.platforms import select_for_engine
-from ..places.engine.restore_names import keep_images, restore_names
 from ..places.verification import Verification, check_names
-from ..transfer.plan import ImagePlan, Outcome, Step, TransferPlan
-from ..transfer.workers import Workers
+from ..transfer.plan import TransferPlan
 from .load import FAIL, KEEP, LoadOptions, choose_images, rename_images
 
 if t.TYPE_CHECKING:
@@ -74,7 +68,7 @@ def plan_load_engine(engine: ManagedEngine, archive: Archive, options: LoadOptio
             )
     rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
     steps = [LoadIntoEngine(engine, load, row) for load, row in zip(loads, rows)]
-    plan = TransferPlan(rows, steps=[_LoadAll(engine, steps, options.host)], all_or_nothing=True)
+    plan = TransferPlan(rows, steps=[LoadAll(engine, steps, options.host)], all_or_nothing=True)
     return remove_leftovers(plan, engine, loader.names)
 
 
@@ -92,48 +86,3 @@ def _choose_names(archive: Archive, options: LoadOptions, place: LayoutReferrers
             raise InvalidOption(f"{archive.path}: {candidate.digest} has no name, and an engine needs one; give it with rename")
         chosen.append((candidate, name))
     return chosen
-
-
-@dataclasses.dataclass(frozen=True)
-class _LoadAll(Step):
-    """Load images one after the other, because an engine loads one archive at a time.
-
-    If one fails, the names that were already set are restored: they point at their earlier images, or are removed.
-    """
-
-    engine: ManagedEngine
-    steps: t.Sequence[LoadIntoEngine]
-    host: Platform
-
-    def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
-        return [blob for step in self.steps for blob in step.blobs()[0]], [blob for step in self.steps for blob in step.blobs()[1]]
-
-    def rows(self) -> t.Sequence[ImagePlan]:
-        return [row for step in self.steps for row in step.rows()]
-
-    def apply(self, workers: Workers) -> Outcome:
-        moved: list[Descriptor] = []
-        done: list[Reference] = []
-        pending = [step.load.outgoing for step in self.steps if step.load.is_pending]
-        present = EngineImages(self.engine, self.host).images if len(pending) > 1 else []
-        unnamed = _find_unnamed(present, pending)
-        # The last name is never set back: it either moves or stays.
-        moving = {outgoing.name for outgoing in pending[:-1]}
-        before = {name: image for image in present for name in image.names if name in moving}
-        with keep_images(self.engine, before, self.engine.load_keeps_replaced) as images:
-            for step in self.steps:
-                outcome = step.apply(workers)
-                if outcome.failures:
-                    error: LongshoreError = next(iter(outcome.failures.values()))
-                    restore_names(self.engine, done, images, unnamed, error)
-                    return Outcome(dict.fromkeys(self.rows(), error))
-                if step.load.is_pending:
-                    done.append(step.load.request.name)
-                moved += outcome.moved or ()
-        return Outcome(moved=moved)
-
-
-def _find_unnamed(present: t.Sequence[EngineImage], pending: t.Sequence[OutgoingImage]) -> dict[Reference, Digest]:
-    """Return the new names of those PENDING images that the engine has already, without a name."""
-    digests = {digest: image.digest for image in present if not image.names for digest in (image.digest, *image.digests)}
-    return {outgoing.name: digests[key] for outgoing in pending for key in (outgoing.image_id, outgoing.digest) if key in digests}
