@@ -230,6 +230,7 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
+from ..module_utils.places.store.loading import StoreLoading
 from ..module_utils.task.arguments import Arguments
 from ..module_utils.task.engines import open_engine
 from ..module_utils.task.load_arguments import LOAD, read_renames
@@ -260,10 +261,10 @@ def plan(task: Task) -> Plan:
     if archive.elsewhere and not task.check_mode:
         raise UnsupportedFormat(f"{archive.path} is only the summary of an archive, without its layers")
     if params["engine"] is not None:
-        from ..module_utils.verbs.load_engine import plan_load_engine
+        from ..module_utils.places.engine.loading import EngineLoading
 
-        return plan_load_engine(open_engine(task), archive, options)
-    return plan_load(task.store, archive, options)
+        return plan_load(EngineLoading(open_engine(task)), archive, options)
+    return plan_load(StoreLoading(task.store), archive, options)
 
 
 def host_path(task: Task) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.layout import CONTAINERD_NAME, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -259,7 +260,7 @@ def load(path: Path, store: Path, existing: str = "overwrite") -> Plan:
     """Load a whole archive, and raise the first error."""
     with Workers(2) as workers:
         options = LoadOptions(HOST, existing=existing)
-        plan = plan_load(Store(str(store), lock_timeout=5), open_archive(str(path)), options).apply(workers)
+        plan = plan_load(StoreLoading(Store(str(store), lock_timeout=5)), open_archive(str(path)), options).apply(workers)
     for error in plan.errors:
         raise error
     return plan

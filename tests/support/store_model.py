@@ -14,6 +14,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.reader im
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import read_subject
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import parse_selector
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
@@ -287,7 +288,7 @@ class Load:
     def do(self, world: World, act: Act = verbs.apply) -> Plan:
         with Workers(2) as workers:
             archive = open_archive(str(world.folder / f"archive-{self.number}.tar"))
-            return act(plan_load(verbs.opened(world.store), archive, LoadOptions(HOST)), workers)
+            return act(plan_load(StoreLoading(verbs.opened(world.store)), archive, LoadOptions(HOST)), workers)
 
     def after(self, state: State, unused: World) -> State | None:
         return state.moved(self.images)

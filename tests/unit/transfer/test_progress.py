@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.reader im
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.transfer import executor
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
@@ -170,7 +171,7 @@ def load_in_order(store: Path, workers: Workers) -> Plan:
 def load_from(store: Path, workers: Workers, compression: str | None) -> Plan:
     path = store.with_name("archive")
     save_to(path, store.with_name("source"), compression).apply(Workers(1))
-    return apply(plan_load(opened(store), open_archive(str(path)), LoadOptions(HOST)), workers)
+    return apply(plan_load(StoreLoading(opened(store)), open_archive(str(path)), LoadOptions(HOST)), workers)
 
 
 def save(store: Path, workers: Workers) -> Plan:

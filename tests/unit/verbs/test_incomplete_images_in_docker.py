@@ -22,14 +22,14 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.location impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor, describe_document
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from tests.support.archives import index_entry, index_file, layout, oci, pack
@@ -101,7 +101,9 @@ def _archive(scene: Scene) -> Path:
 
 
 def _load(scene: Scene, selection: Selection | None, unused_workers: Workers) -> TransferPlan:
-    return plan_load_engine(scene.engine, open_archive(str(_archive(scene))), LoadOptions(PLATFORM, [Reference.parse(NAME)], selection=selection))
+    return plan_load(
+        EngineLoading(scene.engine), open_archive(str(_archive(scene))), LoadOptions(PLATFORM, [Reference.parse(NAME)], selection=selection)
+    )
 
 
 def _copy(scene: Scene, selection: Selection | None, workers: Workers) -> TransferPlan:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Load an archive into an engine in memory: which names are taken."""
+"""Load an archive into an engine in memory, and into a store: which names are taken."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces
 from ansible_collections.longshore.images.plugins.module_utils.errors import NameTaken
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
+from ansible_collections.longshore.images.plugins.module_utils.places.loading import LoadingPlace
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from tests.support.forked import run_forked
 from tests.support.images import make_image
 from tests.support.memory_engine import MemoryEngine
@@ -44,7 +46,7 @@ def engine_with(image: t.Any, usable: bool) -> ManagedEngine:
 
 @is_usable
 def test_the_name_of_another_image_is_kept(archive: Archive, usable: bool) -> None:
-    plan = plan_load_engine(engine_with(OTHER, usable), archive, LoadOptions(HOST, existing="keep"))
+    plan = plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST, existing="keep"))
     (row,) = plan.rows()
     assert (plan.changed, row["kept"], row["digest"], row["previous_digest"]) == (False, True, str(OTHER.root.digest), str(OTHER.root.digest))
 
@@ -52,19 +54,31 @@ def test_the_name_of_another_image_is_kept(archive: Archive, usable: bool) -> No
 @is_usable
 def test_the_name_of_another_image_is_taken(archive: Archive, usable: bool) -> None:
     with pytest.raises(NameTaken, match=str(NAME)):
-        plan_load_engine(engine_with(OTHER, usable), archive, LoadOptions(HOST, existing="fail"))
+        plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST, existing="fail"))
 
 
 @pytest.mark.parametrize("existing", ["keep", "fail"])
 @is_usable
 def test_the_same_image_is_completed(archive: Archive, existing: str, usable: bool) -> None:
-    plan = plan_load_engine(engine_with(ONE, usable), archive, LoadOptions(HOST, existing=existing))
+    plan = plan_load(EngineLoading(engine_with(ONE, usable)), archive, LoadOptions(HOST, existing=existing))
     (row,) = plan.rows()
     assert (plan.changed, row["kept"], row["digest"]) == (not usable, False, str(ONE.root.digest))
 
 
 @is_usable
 def test_the_name_of_another_image_is_overwritten(archive: Archive, usable: bool) -> None:
-    plan = plan_load_engine(engine_with(OTHER, usable), archive, LoadOptions(HOST))
+    plan = plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST))
     (row,) = plan.rows()
     assert (plan.changed, row["digest"], row["previous_digest"]) == (True, str(ONE.root.digest), str(OTHER.root.digest))
+
+
+def test_the_store_and_an_engine_refuse_a_taken_name_with_one_sentence(archive: Archive, tmp_path: Path) -> None:
+    store, engine = Store(str(tmp_path / "target")), engine_with(OTHER, usable=True)
+    OTHER.put(store, str(NAME))
+    places: dict[str, LoadingPlace] = {store.path: StoreLoading(store), f"{engine.title} at {engine.place}": EngineLoading(engine)}
+    for where, place in places.items():
+        with pytest.raises(NameTaken) as caught:
+            plan_load(place, archive, LoadOptions(HOST, existing="fail"))
+        assert caught.value.message == (
+            f"{NAME} is in {where} already, for another image; set existing to overwrite to move it, or to keep to leave it"
+        )

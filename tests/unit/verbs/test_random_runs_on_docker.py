@@ -28,6 +28,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
@@ -38,8 +39,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.plan imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
+from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
@@ -123,7 +123,7 @@ class DockerRuns(RuleBasedStateMachine):
         entries = [index_entry(IMAGES[image], name) for name, image in wanted.items()]
         path = self.folder / "archive.tar"
         path.write_bytes(pack(layout(index_file(*entries), *(IMAGES[image] for image in wanted.values()))))
-        self._apply(lambda: plan_load_engine(self.engine, open_archive(str(path)), LoadOptions(PLATFORM)))
+        self._apply(lambda: plan_load(EngineLoading(self.engine), open_archive(str(path)), LoadOptions(PLATFORM)))
         for name, image in wanted.items():
             self._has(name, image)
 

@@ -28,6 +28,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.filters im
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -95,7 +96,7 @@ def save(store: Store, path: Path, *names: Reference | Digest, **options: t.Any)
 
 
 def load(store: Store, path: str, **options: t.Any) -> Plan:
-    return apply(plan_load(store, open_archive(path), LoadOptions(HOST, **options)))
+    return apply(plan_load(StoreLoading(store), open_archive(path), LoadOptions(HOST, **options)))
 
 
 def digests(plan: Plan) -> list[str]:

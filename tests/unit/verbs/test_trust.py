@@ -30,6 +30,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.filters im
 from ansible_collections.longshore.images.plugins.module_utils.places.image_trust import verify_everything, verify_image
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.places.verification import describe_trust
 from ansible_collections.longshore.images.plugins.module_utils.store.referrers import referrers_in_store
@@ -120,7 +121,7 @@ def save(store: Store, path: Path) -> Archive:
 
 
 def load(store: Store, archive: Archive) -> TransferPlan:
-    return apply(plan_load(store, archive, LoadOptions(HOST, trust=read_rules(RULES))))
+    return apply(plan_load(StoreLoading(store), archive, LoadOptions(HOST, trust=read_rules(RULES))))
 
 
 def test_a_refused_signature_in_an_archive_does_not_replace_the_one_that_is_accepted(tmp_path: Path) -> None:

@@ -19,8 +19,10 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.location impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import referrers_tag
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.places.store.saving import StoreSaving
 from ansible_collections.longshore.images.plugins.module_utils.places.store.source import LayoutSource
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -31,7 +33,6 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.rules impor
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
-from ansible_collections.longshore.images.plugins.module_utils.verbs.load_engine import plan_load_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.push import plan_push
 from ansible_collections.longshore.images.plugins.module_utils.verbs.save import SaveOptions, plan_save
 from tests.support.images import FakeRepository, make_image
@@ -96,16 +97,16 @@ def load_options(scene: Scene, new: str, trust: TrustPolicy) -> LoadOptions:
 
 
 def load(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
-    return plan_load(Store(str(scene.folder / "target")), open_archive(scene.archive()), load_options(scene, new, trust))
+    return plan_load(StoreLoading(Store(str(scene.folder / "target"))), open_archive(scene.archive()), load_options(scene, new, trust))
 
 
 def load_by_digest(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
     options = LoadOptions(HOST, renames=[(IMAGE.root.digest, Reference.parse(new))], trust=trust)
-    return plan_load(Store(str(scene.folder / "target")), open_archive(scene.archive()), options)
+    return plan_load(StoreLoading(Store(str(scene.folder / "target"))), open_archive(scene.archive()), options)
 
 
 def load_into_engine(scene: Scene, new: str, trust: TrustPolicy) -> Plan:
-    return plan_load_engine(t.cast("t.Any", scene.engine), open_archive(scene.archive()), load_options(scene, new, trust))
+    return plan_load(EngineLoading(t.cast("t.Any", scene.engine)), open_archive(scene.archive()), load_options(scene, new, trust))
 
 
 class EngineImages:

@@ -106,7 +106,9 @@ class EngineLoader:
             current = dataclasses.replace(current, usable=True)
         elif current is not None and outgoing.digest in current.digests and not outgoing.is_in(current):
             current = dataclasses.replace(current, usable=False)
-        return Load(request, outgoing, current, complete_part)
+        load = Load(request, outgoing, current, complete_part)
+        is_kept = load.is_taken and request.keeps_name is not None and request.keeps_name(request.name)
+        return dataclasses.replace(load, is_kept=is_kept)
 
     def _find_missing_layers(self, loads: t.Sequence[PlannedLoad], listed: t.Sequence[ListedImage]) -> list[PlannedLoad]:
         """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""

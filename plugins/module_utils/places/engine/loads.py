@@ -51,8 +51,8 @@ class LoadRequest:
 
     `label` is its name in messages, and `action` starts the line in `actions`, such as `pull app:1`. `find_document` returns documents of other images of
     the source, which show the layers that the engine has already. With `skip_if_digest_present`, an image that the engine has by digest is not read,
-    because every document costs a request. With `keep_existing`, another image keeps the name. `verify` verifies the part of the image that is loaded, and
-    raises an error to refuse it; without it everything is accepted.
+    because every document costs a request. `keeps_name` returns whether another image keeps the name, or raises an error to refuse that;
+    without it no image does. `verify` verifies the part of the image that is loaded, and raises an error to refuse it; without it everything is accepted.
     """
 
     requested: str
@@ -63,7 +63,7 @@ class LoadRequest:
     find_document: FindDocument
     results: Results = dataclasses.field(default_factory=dict)
     skip_if_digest_present: bool = False
-    keep_existing: bool = False
+    keeps_name: t.Callable[[Reference], bool] | None = None
     verify: t.Callable[[Graph], Verification] | None = None
 
 
@@ -71,7 +71,7 @@ class LoadRequest:
 class Load:
     """One image to load. `current` is the engine's image with its name, and `layers` are sent.
 
-    `complete_part` is the part of an index with several platforms that the engine has completely.
+    `complete_part` is the part of an index with several platforms that the engine has completely. If the load `is_kept`, another image keeps the name.
     """
 
     request: LoadRequest
@@ -79,6 +79,7 @@ class Load:
     current: ListedImage | None
     complete_part: Graph | None = None
     layers: tuple[Descriptor, ...] = ()
+    is_kept: bool = False
 
     @property
     def requested(self) -> str:
@@ -96,11 +97,6 @@ class Load:
     def is_taken(self) -> bool:
         """Return whether another image has the name. Only its digest or ID counts: an image that isn't unpacked has its name, too."""
         return self.current is not None and not self.outgoing.has_identity_of(self.current)
-
-    @property
-    def is_kept(self) -> bool:
-        """Return whether another image keeps the name."""
-        return self.request.keep_existing and self.is_taken
 
     @property
     def sent(self) -> tuple[Descriptor, ...]:
