@@ -285,6 +285,7 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.places.artifact_sources import ArtifactPlaces, ArtifactSources
 from ..module_utils.places.document_cache import DocumentCache, find_cache_folder
+from ..module_utils.places.existing import Existing
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.file_run import run_with_file
@@ -329,7 +330,7 @@ def plan(task: RegistryTask) -> Plan:
         titles=params["titles"],
         media_types=params["media_types"],
         unpack=params["unpack"] != "false",
-        existing=params["existing"],
+        existing=Existing(params["existing"]),
         mode=lambda path: initial_mode(path, params["mode"]),
     )
     return plan_artifact_pull(

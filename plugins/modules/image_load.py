@@ -230,6 +230,7 @@ import typing as t
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.archive.reader import open_archive
 from ..module_utils.errors import InvalidOption, UnsupportedFormat
+from ..module_utils.places.existing import Existing
 from ..module_utils.places.store.loading import StoreLoading
 from ..module_utils.task.arguments import Arguments
 from ..module_utils.task.engines import open_engine
@@ -251,7 +252,7 @@ def plan(task: Task) -> Plan:
     options = LoadOptions(
         names=task.selectors("name") if params["name"] is not None else None,
         renames=read_renames(params),
-        existing=params["existing"],
+        existing=Existing(params["existing"]),
         selection=task.selection,
         host=task.host,
         referrers=params["referrers"],

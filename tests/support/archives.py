@@ -22,6 +22,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci import media_
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.layout import CONTAINERD_NAME, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
+from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
 from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
@@ -256,7 +257,7 @@ def unpack(files: Files, folder: Path) -> Path:
 # Loading.
 
 
-def load(path: Path, store: Path, existing: str = "overwrite") -> Plan:
+def load(path: Path, store: Path, existing: Existing = Existing.OVERWRITE) -> Plan:
     """Load a whole archive, and raise the first error."""
     with Workers(2) as workers:
         options = LoadOptions(HOST, existing=existing)

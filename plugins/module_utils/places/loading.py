@@ -18,6 +18,7 @@ from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers, ReferrerPlace
 from ..transfer.plan import TransferPlan
 from .archive.catalog import NamedArchiveImage
+from .existing import Existing
 from .verification import Verification
 
 
@@ -51,8 +52,7 @@ class ArchiveToLoad:
     """An archive and its referrers, and how its images are loaded. `selection` is None for all platforms, or the one of an engine.
 
     `read` returns documents of the archive and those that it leaves out because the place has them.
-    `keeps_name` returns whether a name that another image has stays there, and raises NameTaken if the task forbids to go on. With `moves_names`, it never
-    stays.
+    `existing` decides about a name that another image has.
     """
 
     archive: Archive
@@ -60,8 +60,7 @@ class ArchiveToLoad:
     read: Read
     selection: Selection | None
     host: Platform
-    keeps_name: t.Callable[[Reference], bool]
-    moves_names: bool
+    existing: Existing
     with_referrers: bool
 
     def label(self, image: NamedArchiveImage) -> str:
@@ -85,6 +84,6 @@ class LoadingPlace(t.Protocol):
     def plan(self, images: t.Sequence[ImageToLoad], archive: ArchiveToLoad) -> TransferPlan:
         """Plan to load IMAGES, all of them or none, with a row for each name in the order of IMAGES.
 
-        Raises InvalidOption for a name of two images, CorruptArchive and ImageNotFound for missing content, PlatformMissing, DigestMismatch for a blob that
-        is known to be wrong, and the errors of `verify`, `keeps_name` and the place.
+        Raises NameTaken, InvalidOption for a name of two images, CorruptArchive and ImageNotFound for missing content, PlatformMissing, DigestMismatch for
+        a blob that is known to be wrong, and the errors of `verify` and of the place.
         """

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ..atomic_files import existing_mode
-from ..errors import InvalidOption, LongshoreError, NameTaken, NotLocked, UnsupportedFormat
+from ..errors import InvalidOption, LongshoreError, NotLocked, UnsupportedFormat
 from ..oci.artifact_files import choose_files, list_files
 from ..oci.graph import Graph
 from ..oci.location import Location
@@ -19,6 +19,7 @@ from ..oci.matching import check_single_platform
 from ..oci.platform import Selection
 from ..oci.reference import Reference
 from ..places.copy_job import verify_at_source
+from ..places.existing import Existing
 from ..places.facts import describe_transfer, file_facts, image_facts, short_digest
 from ..places.files.folder import TargetFile, locate_files
 from ..places.files.sink import FilesSink
@@ -33,8 +34,6 @@ if t.TYPE_CHECKING:
     from ..places.document_cache import DocumentCache
     from ..trust.policy import TrustPolicy
 
-OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
-
 
 @dataclasses.dataclass(frozen=True)
 class FileOptions:
@@ -47,7 +46,7 @@ class FileOptions:
     titles: t.Sequence[str] | None = None
     media_types: t.Sequence[str] | None = None
     unpack: bool = True
-    existing: str = OVERWRITE
+    existing: Existing = Existing.OVERWRITE
     mode: t.Callable[[str], int] = existing_mode
 
 
@@ -164,10 +163,7 @@ def _plan_files(
     verification: t.Mapping[str, t.Any] | None,
     warning: str | None,
 ) -> TransferPlan:
-    written = [file for file in files if not file.is_unchanged and not (options.existing == KEEP and file.exists)]
-    for file in written:
-        if options.existing == FAIL and file.exists:
-            raise NameTaken(f"{file.path} has other content than {label}; remove it, or use another value for existing")
+    written = [file for file in files if not file.is_unchanged and not (file.exists and options.existing.keeps_file(file.path, label))]
     moves = {file.content.digest: file.content for file in written}
     reused = {file.content.digest: file.content for file in files if file.is_unchanged and file.content.digest not in moves}
     sink = FilesSink(files[0].folder, written, options.mode)

@@ -12,7 +12,7 @@ import typing as t
 
 from ..archive.reader import Archive
 from ..archive.referrers import referrers_in_archive
-from ..errors import ImageNotFound, InvalidOption, NameTaken
+from ..errors import ImageNotFound, InvalidOption
 from ..oci.digest import Digest
 from ..oci.document_reader import bound_reads
 from ..oci.graph import Graph
@@ -21,6 +21,7 @@ from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..oci.referrers import LayoutReferrers
 from ..places.archive.catalog import ArchiveCatalog, NamedArchiveImage
+from ..places.existing import Existing
 from ..places.loading import ArchiveToLoad, ImageToLoad, LoadedVerdict, LoadingPlace
 from ..places.verification import check_names
 from ..transfer.plan import TransferPlan
@@ -28,8 +29,6 @@ from ..transfer.plan import TransferPlan
 if t.TYPE_CHECKING:
     from ..oci.referrers import ReferrerPlace
     from ..trust.policy import TrustPolicy
-
-OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +42,7 @@ class LoadOptions:
     host: Platform
     names: t.Sequence[Reference | Digest] | None = None
     renames: t.Sequence[tuple[Reference | Digest, Reference]] = ()
-    existing: str = OVERWRITE
+    existing: Existing = Existing.OVERWRITE
     selection: Selection | None = None
     referrers: bool = True
     trust: TrustPolicy | None = None
@@ -72,18 +71,10 @@ def plan_load(place: LoadingPlace, archive: Archive, options: LoadOptions) -> Tr
             read=read,
             selection=options.selection,
             host=options.host,
-            keeps_name=functools.partial(_keeps_name, options.existing, place.place),
-            moves_names=options.existing == OVERWRITE,
+            existing=options.existing,
             with_referrers=options.referrers,
         ),
     )
-
-
-def _keeps_name(existing: str, place: str, name: Reference) -> bool:
-    """Return whether NAME, which another image in PLACE has, stays there. Raises NameTaken if the task forbids to go on."""
-    if existing == FAIL:
-        raise NameTaken(f"{name} is in {place} already, for another image; set existing to overwrite to move it, or to keep to leave it")
-    return existing == KEEP
 
 
 def _verify(
@@ -97,7 +88,6 @@ def _verify(
 
     def list_places(name: Reference | None) -> t.Iterator[ReferrerPlace]:
         nonlocal by_place
-
         yield referrers.of_name(name)
         by_place = True
         yield from place.signatures_of(name)

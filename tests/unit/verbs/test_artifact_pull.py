@@ -18,6 +18,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Lon
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
 from ansible_collections.longshore.images.plugins.module_utils.places.registry.source import RegistrySource
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
@@ -154,14 +155,14 @@ def test_one_file_goes_to_the_path_of_a_file(tmp_path: Path) -> None:
 def test_existing_files_are_kept_or_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"own")
 
-    error, message = error_of(pull(tmp_path, existing="fail"))
+    error, message = error_of(pull(tmp_path, existing=Existing.FAIL))
     assert (error, files_in(tmp_path)) == ("name_taken", {"a.txt": b"own"})
     assert str(tmp_path / "a.txt") in message
-    kept = pull(tmp_path, existing="keep")
+    kept = pull(tmp_path, existing=Existing.KEEP)
 
     assert files_in(tmp_path) == {**NEW, "a.txt": b"own"}
     assert [file["changed"] for file in kept.facts()["files"]] == [False, True, True]
-    assert not pull(tmp_path, existing="keep").changed
+    assert not pull(tmp_path, existing=Existing.KEEP).changed
 
 
 def test_two_titles_of_one_content_become_two_files_by_one_transfer(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.errors import Nam
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
+from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
 from ansible_collections.longshore.images.plugins.module_utils.places.loading import LoadingPlace
 from ansible_collections.longshore.images.plugins.module_utils.places.store.loading import StoreLoading
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -46,7 +47,7 @@ def engine_with(image: t.Any, usable: bool) -> ManagedEngine:
 
 @is_usable
 def test_the_name_of_another_image_is_kept(archive: Archive, usable: bool) -> None:
-    plan = plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST, existing="keep"))
+    plan = plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST, existing=Existing.KEEP))
     (row,) = plan.rows()
     assert (plan.changed, row["kept"], row["digest"], row["previous_digest"]) == (False, True, str(OTHER.root.digest), str(OTHER.root.digest))
 
@@ -54,12 +55,12 @@ def test_the_name_of_another_image_is_kept(archive: Archive, usable: bool) -> No
 @is_usable
 def test_the_name_of_another_image_is_taken(archive: Archive, usable: bool) -> None:
     with pytest.raises(NameTaken, match=str(NAME)):
-        plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST, existing="fail"))
+        plan_load(EngineLoading(engine_with(OTHER, usable)), archive, LoadOptions(HOST, existing=Existing.FAIL))
 
 
-@pytest.mark.parametrize("existing", ["keep", "fail"])
+@pytest.mark.parametrize("existing", [Existing.KEEP, Existing.FAIL])
 @is_usable
-def test_the_same_image_is_completed(archive: Archive, existing: str, usable: bool) -> None:
+def test_the_same_image_is_completed(archive: Archive, existing: Existing, usable: bool) -> None:
     plan = plan_load(EngineLoading(engine_with(ONE, usable)), archive, LoadOptions(HOST, existing=existing))
     (row,) = plan.rows()
     assert (plan.changed, row["kept"], row["digest"]) == (not usable, False, str(ONE.root.digest))
@@ -78,7 +79,7 @@ def test_the_store_and_an_engine_refuse_a_taken_name_with_one_sentence(archive: 
     places: dict[str, LoadingPlace] = {store.path: StoreLoading(store), f"{engine.title} at {engine.place}": EngineLoading(engine)}
     for where, place in places.items():
         with pytest.raises(NameTaken) as caught:
-            plan_load(place, archive, LoadOptions(HOST, existing="fail"))
+            plan_load(place, archive, LoadOptions(HOST, existing=Existing.FAIL))
         assert caught.value.message == (
             f"{NAME} is in {where} already, for another image; set existing to overwrite to move it, or to keep to leave it"
         )

@@ -24,6 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.oci.referrers import find_referrers, list_candidates, referrers_tag
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
+from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
@@ -130,8 +131,10 @@ def test_a_tag_of_a_digest_follows_the_image_to_its_new_name(store: Store, empty
     assert str(signature_tag()) not in entries(empty)
 
 
-@pytest.mark.parametrize(("existing", "kept"), [("overwrite", False), ("keep", True), ("fail", True)])
-def test_the_signature_that_a_store_has_is_replaced_as_the_task_allows(store: Store, empty: Store, tmp_path: Path, existing: str, kept: bool) -> None:
+@pytest.mark.parametrize(("existing", "kept"), [(Existing.OVERWRITE, False), (Existing.KEEP, True), (Existing.FAIL, True)])
+def test_the_signature_that_a_store_has_is_replaced_as_the_task_allows(
+    store: Store, empty: Store, tmp_path: Path, existing: Existing, kept: bool
+) -> None:
     keep(empty, OTHER_SIGNATURE, signature_tag())
     load(empty, save(store, tmp_path / "app.tar"), existing=existing)
     assert (entries(empty)[str(signature_tag())] == OTHER_SIGNATURE.root.digest) == kept

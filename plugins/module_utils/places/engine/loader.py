@@ -23,14 +23,12 @@ from ...transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
 from ..facts import describe_transfer, image_facts, preferred_image, short_digest
 from ..platforms import select_complete, select_from_index
 from ..verification import Verification
+from .loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from .outgoing_image import OutgoingImage, find_current, state_of
 from .platforms import is_several, read_complete_part
 
 if t.TYPE_CHECKING:
     from .reader import EngineReader
-
-# Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
-from .loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +105,7 @@ class EngineLoader:
         elif current is not None and outgoing.digest in current.digests and not outgoing.is_in(current):
             current = dataclasses.replace(current, usable=False)
         load = Load(request, outgoing, current, complete_part)
-        is_kept = load.is_taken and request.keeps_name is not None and request.keeps_name(request.name)
+        is_kept = load.is_taken and request.existing.keeps_name(request.name, f"{self.engine.title} at {self.engine.place}")
         return dataclasses.replace(load, is_kept=is_kept)
 
     def _find_missing_layers(self, loads: t.Sequence[PlannedLoad], listed: t.Sequence[ListedImage]) -> list[PlannedLoad]:

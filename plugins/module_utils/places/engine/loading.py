@@ -66,6 +66,6 @@ def _request(image: ImageToLoad, archive: ArchiveToLoad) -> LoadRequest:
         action=f"load {image.name}",
         image=ArchiveSource(archive.archive, image.archived.root, (image.archived.name,)),
         find_document=document_finder(archive.archive.read_document),
-        keeps_name=archive.keeps_name,
+        existing=archive.existing,
         verify=lambda graph: image.verify(graph).verification,
     )

@@ -18,12 +18,10 @@ from ...oci.manifest import Descriptor
 from ...oci.reference import Reference
 from ...transfer.interfaces import Source
 from ...transfer.plan import Results
+from ..existing import Existing
 from ..verification import Verification
 from .outgoing_image import OutgoingImage
 from .platforms import contains_images
-
-if t.TYPE_CHECKING:
-    pass
 
 # Returns a document of another image, or None. Of its descriptor, only the digest may be known. The second argument: the names of that image in the engine.
 FindDocument = t.Callable[[Descriptor, t.Collection[Reference]], t.Optional[bytes]]
@@ -51,8 +49,8 @@ class LoadRequest:
 
     `label` is its name in messages, and `action` starts the line in `actions`, such as `pull app:1`. `find_document` returns documents of other images of
     the source, which show the layers that the engine has already. With `skip_if_digest_present`, an image that the engine has by digest is not read,
-    because every document costs a request. `keeps_name` returns whether another image keeps the name, or raises an error to refuse that;
-    without it no image does. `verify` verifies the part of the image that is loaded, and raises an error to refuse it; without it everything is accepted.
+    because every document costs a request. `existing` decides about a name that another image has. `verify` verifies the part of the image that is
+    loaded, and raises an error to refuse it; without it everything is accepted.
     """
 
     requested: str
@@ -63,7 +61,7 @@ class LoadRequest:
     find_document: FindDocument
     results: Results = dataclasses.field(default_factory=dict)
     skip_if_digest_present: bool = False
-    keeps_name: t.Callable[[Reference], bool] | None = None
+    existing: Existing = Existing.OVERWRITE
     verify: t.Callable[[Graph], Verification] | None = None
 
 

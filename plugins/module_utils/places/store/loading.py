@@ -21,6 +21,7 @@ from ...oci.referrers import FoundReferrers, ReferrerPlace, find_referrers
 from ...transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ...transfer.transfer import Transfer
 from ..archive.catalog import NamedArchiveImage
+from ..existing import Existing
 from ..facts import describe_record, describe_transfer, image_facts, ref_state, short_digest
 from ..loading import ArchiveToLoad, ImageToLoad, LoadedVerdict
 from ..platforms import is_damaged, merge_with_store, platforms_to_record
@@ -84,6 +85,10 @@ class _Loader:
     def archive(self) -> Archive:
         return self.request.archive
 
+    @property
+    def moves_names(self) -> bool:
+        return self.request.existing is Existing.OVERWRITE
+
     def plan(self, images: t.Sequence[ImageToLoad]) -> TransferPlan:
         graphs: dict[Digest, Graph] = {}
         for image in images:
@@ -146,6 +151,7 @@ class _Loader:
         check_layers(sum(counts[image.archived.digest] for image in images), self.archive.path)
 
     def _read(self, descriptor: Descriptor) -> bytes | None:
+        """Return a document that was read before, so it doesn't count for the limits of the archive again."""
         return self.archive.read_document(descriptor) or self.store.read_document(descriptor)
 
     def _missing_content(self, label: str, missing: t.Sequence[Descriptor]) -> CorruptArchive | ImageNotFound:
@@ -189,7 +195,7 @@ class _Loader:
             moves=moves,
             reused=(*image.graph.blobs_without(moves), *referrers.blobs_without((*image.graph.blobs, *moves))),
             pending=referrers.is_changed or any(self._list_actions(image, "", entry, "load") for entry in before),
-            free=not self.request.moves_names,
+            free=not self.moves_names,
             referrers=referrers.missing,
         )
         rows = (
@@ -203,7 +209,7 @@ class _Loader:
         return [self._with_referrers(row, referrers, row is next((row for row in rows if row.transfer is not None), None), added) for row in rows]
 
     def _plan_referrers(self, image: _StoredPart, names: tuple[Reference, ...]) -> ReferrerPlan:
-        return plan_for_store(self.store, self._find_referrers(image), names, keep=image.keeps_tags or not self.request.moves_names)
+        return plan_for_store(self.store, self._find_referrers(image), names, keep=image.keeps_tags or not self.moves_names)
 
     def _with_referrers(self, row: ImagePlan, referrers: ReferrerPlan, is_first: bool, added: t.Sequence[Descriptor]) -> ImagePlan:
         """Return ROW with the referrers of its image. Only the first row of an image has their changes."""
@@ -220,7 +226,7 @@ class _Loader:
 
     def _is_kept(self, name: Reference, before: Entry | None, graph: Graph) -> bool:
         """Return whether a name stays at another image. Raises NameTaken if the task forbids that."""
-        return before is not None and before.digest != graph.root.digest and self.request.keeps_name(name)
+        return before is not None and before.digest != graph.root.digest and self.request.existing.keeps_name(name, self.store.path)
 
     def _plan_name(self, image: _StoredPart, name: Reference, before: Entry | None, transfer: Transfer) -> ImagePlan:
         was, will_be = ref_state(self.store, before), image.state
