@@ -46,6 +46,16 @@ options:
     description: Whether to return the index, the manifest and the config too, byte for byte.
     type: bool
     default: false
+  check_base:
+    description:
+      - Whether to ask the registries of base images whether these images are still the newest ones. C(base) of each image has the answer.
+      - An image names its base in the annotations C(org.opencontainers.image.base.name) and C(org.opencontainers.image.base.digest), or in such labels.
+        M(longshore.images.image_append), M(longshore.images.image_rebase), buildah and other tools write them.
+      - Each base costs one request. If its digest has changed, its manifest for the image's platform is read too.
+      - O(username), O(password) and O(identity_token) are sent to registries that O(name) names, and never to others that only images name. For these use
+        O(registries) or an auth file.
+    type: bool
+    default: false
 extends_documentation_fragment:
   - longshore.images.filters
   - longshore.images.store
@@ -96,6 +106,15 @@ EXAMPLES = r"""
   until: published is success and published.images[0].present
   retries: 20
   delay: 30
+
+- name: Find the images whose bases have been patched since
+  longshore.images.image_info:
+    check_base: true
+  register: stored
+
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ stored.images | selectattr('base') | map(attribute='base') | selectattr('is_current', 'eq', false) | map(attribute='msg') }}"
 
 - name: Find unnamed images
   longshore.images.image_info:
@@ -216,6 +235,21 @@ images:
         - With O(remote), every entry that the index lists counts as present, unless the registry reports that it is missing.
       type: list
       elements: dict
+    base:
+      description:
+        - What the image says about its base, and what the registry of that base has now. Null for an image that names no base.
+        - C(name) and C(digest) are those that the image records, C(current_digest) is what the name points at now. C(is_current) is true if that is the same,
+          or if the image's lowest layers are those of the base for its platform now.
+        - If the base can't be looked up, C(is_current) is null, and C(error) and C(msg) say why. If it has changed, C(msg) says what to do.
+      returned: with O(check_base), for images that are present
+      type: dict
+      sample:
+        name: docker.io/library/debian:12
+        digest: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+        current_digest: sha256:0a399eb16751829e1af26fea27b20c3ec28d7ab1fb72182879dcae1cca21206a
+        is_current: true
+        error: null
+        msg: null
     raw:
       description:
         - The documents as text, byte for byte as the registry, the store or the archive has them. C(index) is null if the name points at a manifest;
@@ -293,6 +327,7 @@ registry_errors:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.oci.reference import Reference
 from ..module_utils.places.filters import Filters
 from ..module_utils.task.arguments import ARCHIVE, ENGINE, FILTERS, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.images import open_image_place
@@ -310,6 +345,7 @@ def argument_spec() -> Arguments:
             remote={"type": "bool", "default": False},
             referrers={"type": "bool", "default": True},
             raw={"type": "bool", "default": False},
+            check_base={"type": "bool", "default": False},
         )
         .accepting(PROGRESS)
     )
@@ -326,12 +362,24 @@ def facts(task: RegistryTask) -> dict[str, t.Any]:
         rows, errors = read_remote_info(
             references, task.repository, filters, task.selection, task.host, task.workers, read_trust(task.params), **parts
         )
-        return {"images": rows, **failure_results(errors, len(rows))}
+        return {"images": _with_bases(task, rows), **failure_results(errors, len(rows))}
     names = task.selectors("name") if task.params["name"] is not None else None
+    if task.params["check_base"]:
+        # The registries of bases are named by images, so the login of the task is for those that the task names.
+        named = [selector for selector in names or () if isinstance(selector, Reference)]
+        task.open_registries(named, named)
     selectors = [*names, *filters.compared] if names is not None else None
     options = InfoOptions(task.host, task.selection, read_trust(task.params), task.params["referrers"], selectors, task.params["raw"])
     inspector = open_image_place(task, options.inspect_store, options.inspect_archive, options.inspect_engine)
-    return {"images": inspector.find_rows(names, filters) if names is not None else inspector.list_rows(filters)}
+    return {"images": _with_bases(task, inspector.find_rows(names, filters) if names is not None else inspector.list_rows(filters))}
+
+
+def _with_bases(task: RegistryTask, rows: list[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    if not task.params["check_base"]:
+        return rows
+    from ..module_utils.verbs.base_check import check_bases
+
+    return check_bases(rows, task.repository, task.workers)
 
 
 def main() -> t.NoReturn:

@@ -34,7 +34,7 @@ class RegistryTask(Task):
     @property
     def uses_registries(self) -> bool:
         """Whether the run may ask registries."""
-        return self.params.get("remote") is not False and self.params.get("registry", "") is not None
+        return bool(self.params.get("check_base")) or (self.params.get("remote") is not False and self.params.get("registry", "") is not None)
 
     def remote_references(self, option: str) -> list[Reference]:
         """Return the images to ask registries for, and open these. Raises InvalidOption if no image is named, InvalidReference for a glob or an ID."""
@@ -53,7 +53,7 @@ class RegistryTask(Task):
             if isinstance(parse_selector(text), Digest):
                 raise InvalidReference(f"{text} names no repository to ask for it; write repository@{text}")
         references = list(dict.fromkeys(self.references(option)))
-        self.open_registries(references)
+        self.open_registries(references, references)
         return references
 
     def open_registries(

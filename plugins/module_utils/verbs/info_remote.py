@@ -53,7 +53,7 @@ def read_remote_info(
     def row(reference: Reference) -> Facts:
         try:
             repository = open_repository(reference)
-            image = _read_at_registry(repository, reference, _choose_available(selection, host), referrers)
+            image = read_at_registry(repository, reference, _choose_available(selection, host), referrers)
             inspector = Inspector([image] if image is not None else [], _place(reference), host, selection, trust, raw)
             (facts,) = inspector.find_rows([reference], filters)
         except LongshoreError as error:
@@ -71,7 +71,7 @@ def read_remote_history(reference: Reference, open_repository: OpenRepository, s
     """Return the history of an image. Raises ImageNotFound, and PlatformMissing with the platforms that exist."""
     wanted = Selection(selection.platforms[:1]) if selection is not None and selection.platforms else None
     choice = choose_platforms(wanted) if wanted is not None else _choose_available(None, host)
-    image = _read_at_registry(open_repository(reference), reference, choice)
+    image = read_at_registry(open_repository(reference), reference, choice)
     return Inspector([image] if image is not None else [], _place(reference), host, wanted).history(reference)
 
 
@@ -85,7 +85,7 @@ def resolve_digest(reference: Reference, open_repository: OpenRepository) -> Ref
     return dataclasses.replace(reference, digest=found.digest)
 
 
-def _read_at_registry(repository: Repository, reference: Reference, choice: ChooseEntries, referrers: bool = False) -> InspectedImage | None:
+def read_at_registry(repository: Repository, reference: Reference, choice: ChooseEntries, referrers: bool = False) -> InspectedImage | None:
     """Return an image at its registry, None if it doesn't exist. Of an index only the children of CHOICE are read. With REFERRERS these can be listed."""
     try:
         root = repository.fetch_manifest(reference)
