@@ -217,6 +217,17 @@ def start_writeback(descriptor: int, offset: int, size: int) -> None:
         call(descriptor, offset, size, _SYNC_FILE_RANGE_WRITE)
 
 
+def sync_file_system(descriptor: int) -> None:
+    """Make all files and names on the file system of DESCRIPTOR durable: one barrier for a tree of many files. Raises OSError."""
+    call = _library_call("syncfs", "")
+    if call is None:
+        os.sync()
+    elif call(descriptor):
+        import ctypes
+
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def preallocate(descriptor: int, offset: int, size: int) -> None:
     """Reserve SIZE bytes for a file at OFFSET if the file system can, which makes the writes cheaper.
 

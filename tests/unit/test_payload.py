@@ -18,6 +18,7 @@ MOST = {
     "image_attest": (145, 815),
     "image_copy": (210, 1210),
     "image_deliver": (129, 770),
+    "image_extract": (215, 1200),
     "image_history_info": (183, 1035),
     "image_index": (115, 670),
     "image_info": (190, 1075),

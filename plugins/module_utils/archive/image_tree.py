@@ -13,27 +13,40 @@ from ..errors import InvalidOption, UnsupportedFormat
 from ..limits import MAX_TREE_ENTRIES, MAX_TREE_FOLLOWED, MAX_TREE_TEXT
 from ..oci.text import sanitise
 from .metadata import Metadata, read_metadata
-from .tar import FOLDER, LINK, SYMLINK, TarMember
+from .tar import FOLDER, LINK, OTHER, SYMLINK, TarMember
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
-_RESERVED = ".wh..wh."  # aufs stored its metadata in files with such names
+WHITEOUT_RESERVED = ".wh..wh."  # aufs stored its metadata in files with such names
 _MAX_LINKS = 40  # the kernel follows at most this many links in one path
 
 NEW_FOLDER = Metadata(0o755)
 
 # The names in a path, starting at the root of the image.
 Parts = tuple[str, ...]
+# The number of a layer, and the number of a member in it.
+Origin = tuple[int, int]
 
 
 class FileNode:
-    """A file, or anything else that is neither a folder nor a symbolic link."""
+    """A file, or anything else that is neither a folder nor a symbolic link. Hard links share one node.
+
+    `origin` is set if the tree remembers origins: the number of the layer, and that of the member in it. It is None for a hard link to a missing file.
+    `is_special` is true for a device or a FIFO.
+    """
+
+    __slots__ = ("is_special", "origin")
+
+    def __init__(self, origin: Origin | None = None, is_special: bool = False) -> None:
+        self.origin = origin
+        self.is_special = is_special
 
 
 class LinkNode(t.NamedTuple):
-    """A symbolic link."""
+    """A symbolic link. Only a tree that remembers origins has its metadata."""
 
     target: str
+    metadata: Metadata | None = None
 
 
 class FolderNode:
@@ -95,10 +108,12 @@ class LinkCircle(InvalidOption):
 
 
 class ImageTree:
-    """The file tree of an image. A new tree is empty; each call of `apply_layer` adds a layer."""
+    """The file tree of an image. A new tree is empty; each call of `apply_layer` adds a layer. With REMEMBER each file has its origin."""
 
-    def __init__(self) -> None:
+    def __init__(self, remember: bool = False) -> None:
         self.root = FolderNode(NEW_FOLDER)
+        self._remember = remember
+        self._layers = 0
         self._entries = 0
         self._text = 0
         self._followed = 0
@@ -184,7 +199,8 @@ class ImageTree:
         Raises UnsupportedFormat for a layer that can't be applied.
         """
         upper = _Upper()
-        for member in members:
+        layer, self._layers = self._layers, self._layers + 1
+        for number, member in enumerate(members):
             parts = split_path(posixpath.normpath("/" + member.name))
             name = parts[-1] if parts else ""
             metadata = read_metadata(member) if member.kind == FOLDER else None
@@ -193,7 +209,7 @@ class ImageTree:
                 if name.startswith(WHITEOUT):
                     self._apply_whiteout(parts[:-1], name, upper)
                     continue
-                added = self._add_member(parts, member, metadata)
+                added = self._add_member(parts, member, metadata, (layer, number))
             except InvalidOption as error:
                 raise UnsupportedFormat(f"{what} can't be unpacked: {error.message}") from error
             upper.add(self.root, added)
@@ -206,7 +222,7 @@ class ImageTree:
             raise
         except InvalidOption:
             return
-        if not isinstance(folder, FolderNode) or (name != OPAQUE and name.startswith(_RESERVED)):
+        if not isinstance(folder, FolderNode) or (name != OPAQUE and name.startswith(WHITEOUT_RESERVED)):
             return
         hidden = name[len(WHITEOUT) :]
         if name == OPAQUE:
@@ -216,7 +232,7 @@ class ImageTree:
         elif isinstance(found := folder.children.get(hidden), FolderNode):
             upper.remove_lower(found)
 
-    def _add_member(self, parts: Parts, member: TarMember, metadata: Metadata | None) -> Parts:
+    def _add_member(self, parts: Parts, member: TarMember, metadata: Metadata | None, origin: Origin) -> Parts:
         """Add one member, and return its path with all links followed."""
         if not parts:
             self.root.metadata = metadata or self.root.metadata
@@ -227,9 +243,11 @@ class ImageTree:
         elif member.kind == LINK:
             target = split_path(posixpath.normpath("/" + member.target))
             linked = self.find((*self.resolve(target[:-1]), *target[-1:]))
-            self._put(parts, linked if isinstance(linked, LinkNode) else _FILE)
+            self._put(parts, linked if isinstance(linked, LinkNode) or (self._remember and isinstance(linked, FileNode)) else _FILE)
+        elif member.kind == SYMLINK:
+            self._put(parts, LinkNode(member.target, read_metadata(member) if self._remember else None))
         else:
-            self._put(parts, LinkNode(member.target) if member.kind == SYMLINK else _FILE)
+            self._put(parts, FileNode(origin, member.kind == OTHER) if self._remember else _FILE)
         return parts
 
     def _put(self, parts: t.Sequence[str], node: Node) -> None:

@@ -178,7 +178,7 @@ def _write_tar(source: LayerSource, members: t.Iterable[LayerMember]) -> t.Itera
     """Yield the bytes of a tar. Raises CorruptArchive if a file has changed since the members were planned."""
     with SourceFiles(source.path or "") as files:
         for member in members:
-            yield _write_header(member)
+            yield write_header(member)
             if member.state is not None:
                 yield from _read_file(files, member.source, member.state)
     yield bytes(2 * BLOCK)
@@ -198,7 +198,8 @@ def _read_file(files: SourceFiles, relative: str, state: FileState) -> t.Iterato
             yield bytes(BLOCK - state.size % BLOCK)
 
 
-def _write_header(member: LayerMember) -> bytes:
+def write_header(member: LayerMember) -> bytes:
+    """Return the header of a member, with the extended header before it."""
     info = tarfile.TarInfo(member.name)
     metadata = member.metadata
     info.type, info.linkname = _TAR_TYPES[member.kind], member.target

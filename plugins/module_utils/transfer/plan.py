@@ -126,6 +126,10 @@ class Step(abc.ABC):
         """Return the blobs that the step moves, and those that it reuses."""
         return (), ()
 
+    def expected(self) -> t.Sequence[Descriptor]:
+        """Return the blobs that are added to the progress when the step starts."""
+        return self.blobs()[0]
+
     def rows(self) -> t.Sequence[ImagePlan]:
         """Return the images whose failure means that the step moved nothing."""
         return ()
@@ -219,7 +223,7 @@ class Plan:
         """Apply the plan. Return a copy of it with the failures; the other images are done."""
         failures = self._move(workers)
         for step in self.steps:
-            workers.expect(step.blobs()[0])
+            workers.expect(step.expected())
         outcomes = [step.apply(workers) for step in self.steps] if not (self.all_or_nothing and failures) else []
         for outcome in outcomes:
             failures.update(outcome.failures)

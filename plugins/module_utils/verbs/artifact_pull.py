@@ -118,7 +118,7 @@ def _plan(
 ) -> TransferPlan:
     root = source.root()
     read = documents.reader(source.read_document) if documents is not None and source.costs_requests else source.read_document
-    _check_lock(lock, source.name, root, label)
+    check_lock(lock, source.name, root, label)
     # An artifact mostly has no platform, so only an index needs the selection.
     graph = select_platforms(root, label, read, selection if root.is_index else None)
     if len(graph.images) != 1:
@@ -141,7 +141,7 @@ def _plan(
     return _plan_files(source, label, graph, files, options, selection, host, verification, warning)
 
 
-def _check_lock(lock: LockFile | None, name: Reference | None, root: Descriptor, label: str) -> None:
+def check_lock(lock: LockFile | None, name: Reference | None, root: Descriptor, label: str) -> None:
     """Raise NotLocked unless the artifact is the locked one."""
     if lock is None:
         return

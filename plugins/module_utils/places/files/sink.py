@@ -56,7 +56,7 @@ class FilesWriter:
 
     def __init__(self, sink: FilesSink) -> None:
         self._sink = sink
-        self._published = False
+        self._published = self._is_useless = False
         self._staged: set[Digest] = set()
         self._is_new = not os.path.lexists(sink.folder)
         with contextlib.ExitStack() as stack:
@@ -70,7 +70,7 @@ class FilesWriter:
     def __exit__(self, *unused: object) -> None:
         """Delete the staging folder, unless it has partial files that a later run can resume."""
         with contextlib.suppress(OSError):
-            if self._published:
+            if self._published or self._is_useless:
                 for name in self._staging.list_names():
                     self._staging.remove_tree(name)
             os.rmdir(STAGING, dir_fd=self._folder.descriptor)

@@ -1,0 +1,227 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plan to extract files of an image into a folder or a tar, from a registry, a store, a layout, an archive or an engine."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import typing as t
+
+from ..archive.image_tree import format_path
+from ..archive.selected_files import parse_path
+from ..archive.tar import FILE, FOLDER, SYMLINK
+from ..errors import InputOutputError, InvalidOption, LongshoreError, UnsupportedFormat
+from ..files import naming_path_in_errors
+from ..folders import open_path
+from ..oci.digest import Digest
+from ..oci.graph import Graph
+from ..oci.location import Location
+from ..oci.matching import check_single_platform
+from ..oci.platform import Selection
+from ..places.copy_job import verify_at_source
+from ..places.facts import describe_transfer, image_facts
+from ..places.files.extract_record import TreeEntry, find_unchanged, record_name
+from ..places.files.extract_step import ExtractFiles, ExtractionOutcome
+from ..places.files.extracted_tree import KEEP, OVERWRITE, Extraction
+from ..places.files.tree_writer import OWNER, XATTRS
+from ..places.image_source import ImageSource
+from ..places.platforms import select_platforms
+from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
+from ..transfer.workers import Workers
+from .artifact_pull import check_lock, join_location
+
+if t.TYPE_CHECKING:
+    from ..oci.lockfile import LockFile
+    from ..oci.platform import Platform
+    from ..trust.policy import TrustPolicy
+
+MAX_FILES = 1000  # rows of `files`
+FOLDER_FORMAT, TAR_FORMAT = "folder", "tar"
+
+
+_SCHEMES = {"docker": "docker-daemon", "podman": "podman", "containerd": "containerd"}
+
+
+def locate_image(src: str | None, name: str | None, engine: str | None, lock: LockFile | None) -> Location:
+    """Return the location of the image that the options mean together: `src` as `join_location`, or `name` in an engine. Raises InvalidOption as well."""
+    if engine is None:
+        return join_location(src, name, lock)
+    if src is not None or name is None:
+        raise InvalidOption(f"engine {engine} needs the name of an image and no src; write it as src: {_SCHEMES[engine]}:NAME, or leave out src")
+    return join_location(f"{_SCHEMES[engine]}:{name}", None, lock)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractOptions:
+    """The options of the task. `sets_mode` is true if all files get the mode of the task, so that the image's doesn't count."""
+
+    dest: str
+    paths: t.Sequence[str]
+    form: str = FOLDER_FORMAT
+    strip: int = 0
+    preserve: t.Sequence[str] = ()
+    existing: str = OVERWRITE
+    sets_mode: bool = False
+    sets_owner: bool = False
+
+    def extraction(self) -> Extraction:
+        """Return what is extracted, and where. Raises InvalidOption."""
+        if self.strip < 0:
+            raise InvalidOption(f"strip_components {self.strip} is negative")
+        if self.form == FOLDER_FORMAT and {OWNER, XATTRS} & set(self.preserve) and os.geteuid() != 0:
+            raise InvalidOption(
+                "preserve: only root can keep owners and extended attributes; use become, or format tar, which keeps them in the file"
+            )
+        if not self.paths:
+            raise InvalidOption("paths is empty; leave it out to extract all files")
+        if self.sets_owner and OWNER in self.preserve and self.form == FOLDER_FORMAT:
+            raise InvalidOption("owner and group can't be set together with preserve 'owner'")
+        patterns = tuple(sorted({parse_path(path) for path in self.paths}))
+        path = os.path.abspath(self.dest)
+        folder, tar = path, None
+        if self.form == TAR_FORMAT:
+            if self.dest.endswith("/") or os.path.isdir(path):
+                raise InvalidOption(f"dest {self.dest} is a folder; with format tar it is the path of the file")
+            folder, tar = os.path.split(path)
+            if not os.path.isdir(folder):
+                raise InputOutputError(f"{path} can't be written: the folder {folder} doesn't exist")
+        preserve = tuple(sorted(set(self.preserve)))
+        # The paths as text: the names of the options must not change their meaning later.
+        record = record_name({"paths": list(patterns), "strip": self.strip, "preserve": preserve, "tar": tar})
+        return Extraction(folder, patterns, record, tar, self.strip, preserve, self.existing, with_mode=not self.sets_mode)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExtractPlan(TransferPlan):
+    """The plan of an extraction. After it was applied, it knows the files that were written. `unchanged` are the entries that are there already."""
+
+    unchanged: t.Sequence[TreeEntry] = ()
+    folder: str = ""
+
+    def apply(self, workers: Workers) -> ExtractPlan:
+        done = super().apply(workers)
+        return dataclasses.replace(done, files=tuple(self._path(entry) for entry in done.entries if entry.kind == FILE))
+
+    @property
+    def entries(self) -> t.Sequence[TreeEntry]:
+        written = [outcome.extracted.entries for outcome in self.outcomes if isinstance(outcome, ExtractionOutcome) and outcome.extracted is not None]
+        return written[0] if written else self.unchanged
+
+    def warnings(self) -> list[str]:
+        special = sum(
+            outcome.extracted.special for outcome in self.outcomes if isinstance(outcome, ExtractionOutcome) and outcome.extracted is not None
+        )
+        return [*super().warnings(), *([f"{special} devices and FIFOs of the image were left out"] if special else [])]
+
+    def facts(self) -> dict[str, t.Any]:
+        changed: t.Collection[tuple[str, ...]] = ()
+        for outcome in self.outcomes:
+            if isinstance(outcome, ExtractionOutcome) and outcome.extracted is not None:
+                changed = outcome.extracted.changed
+        files = [entry for entry in self.entries if entry.kind != FOLDER]
+        return {**super().facts(), "files": [self._row(entry, entry.parts in changed) for entry in files[:MAX_FILES]], "file_count": len(files)}
+
+    def _row(self, entry: TreeEntry, is_changed: bool) -> dict[str, t.Any]:
+        is_link = entry.kind == SYMLINK
+        return {
+            "path": _printable(self._path(entry)),
+            "digest": None if is_link else entry.value,
+            "target": _printable(entry.value) if is_link else None,
+            "size": entry.size,
+            "changed": is_changed,
+        }
+
+    def _path(self, entry: TreeEntry) -> str:
+        return os.path.join(self.folder, *entry.parts)
+
+
+def _printable(text: str) -> str:
+    """Return a name that isn't UTF-8 in a form that JSON can carry."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def plan_image_extract(
+    find_source: t.Callable[[], ImageSource],
+    label: str,
+    options: ExtractOptions,
+    *,
+    selection: Selection,
+    host: Platform,
+    lock: LockFile | None = None,
+    trust: TrustPolicy | None = None,
+) -> TransferPlan:
+    """Plan to extract files of the image that FIND_SOURCE opens. LABEL is its name in messages and results.
+
+    An index is resolved to its image for SELECTION. The layers are not read: a path that the image doesn't have is an error of the real run. An image
+    that can't be extracted has its error in its row: ImageNotFound, PlatformMissing, UnsupportedFormat for an artifact, NotLocked, and the errors of
+    FIND_SOURCE and of `verify_at_source`. Raises InvalidOption.
+    """
+    extraction = options.extraction()
+    try:
+        return _plan(find_source(), label, extraction, selection, host, lock, trust)
+    except LongshoreError as error:
+        return ExtractPlan([ImagePlan(label, error=error)], files=(), folder=extraction.folder)
+
+
+def _plan(
+    source: ImageSource,
+    label: str,
+    extraction: Extraction,
+    selection: Selection,
+    host: Platform,
+    lock: LockFile | None,
+    trust: TrustPolicy | None,
+) -> TransferPlan:
+    root = source.root()
+    check_lock(lock, source.name, root, label)
+    graph = select_platforms(root, label, source.read_document, selection if root.is_index else None)
+    if len(graph.images) != 1:
+        raise UnsupportedFormat(
+            f"{label} holds {len(graph.images)} images for {', '.join(graph.platforms) or 'no platform'}; choose one with platform"
+        )
+    manifest = graph.images[0].manifest
+    if not manifest.is_image:
+        raise UnsupportedFormat(f"{label} is an artifact and not an image; artifact_pull writes its files")
+    if not manifest.layers:
+        raise UnsupportedFormat(f"{label} has no layers, and so no files")
+    verification = verify_at_source(trust, source, label, source.judged_names, graph)
+    source.check_blobs(graph)
+    unchanged = _find_unchanged(extraction, graph)
+    name = str(source.name) if source.name is not None else None
+    dest = extraction.folder if extraction.tar is None else os.path.join(extraction.folder, extraction.tar)
+    state = RefState(root.digest)
+    paths = ", ".join(map(format_path, extraction.patterns[:5])) + (", ..." if len(extraction.patterns) > 5 else "")
+    row = ImagePlan(
+        requested=label,
+        image=dataclasses.replace(image_facts(name, graph, selection, host), digest=root.digest, media_type=root.media_type),
+        changes=(RefChange(dest, state if unchanged is not None else None, state),),
+        actions=(f"extract {paths} of {label} to {dest}: at most {describe_transfer(_unique(graph))}",) if unchanged is None else (),
+        results={"endpoint": getattr(source.source, "answered_by", None), "verification": verification},
+        warnings=_warnings(check_single_platform(graph.images[0].platform, selection, label)),
+    )
+    if unchanged is not None:
+        files = tuple(os.path.join(extraction.folder, *entry.parts) for entry in unchanged if entry.kind == FILE)
+        return ExtractPlan([row], files=files, unchanged=unchanged, folder=extraction.folder)
+    names = (source.name,) if source.name is not None else ()
+    step = ExtractFiles(source.source, graph, names, label, extraction, row)
+    return ExtractPlan([row], steps=[step], files=(), folder=extraction.folder)
+
+
+def _warnings(warning: str | None) -> tuple[str, ...]:
+    return (warning,) if warning is not None else ()
+
+
+def _unique(graph: Graph) -> t.Sequence[t.Any]:
+    return list({layer.digest: layer for layer in graph.images[0].manifest.layers}.values())
+
+
+def _find_unchanged(extraction: Extraction, graph: Graph) -> t.Sequence[TreeEntry] | None:
+    with naming_path_in_errors(extraction.folder), contextlib.suppress(FileNotFoundError), open_path(extraction.folder) as folder:
+        image: Digest = graph.root.digest
+        keep = extraction.existing == KEEP
+        return find_unchanged(folder, extraction.record, str(image), keep=keep, with_mode=extraction.with_mode)
+    return None
