@@ -56,7 +56,7 @@ class Extraction:
 
 @dataclasses.dataclass(frozen=True)
 class Extracted:
-    """What an extraction has written: all entries, and the paths of those that changed. `special` is the number of devices and FIFOs that were left out."""
+    """The result of an extraction: all entries, and the paths of those that changed. `special` is the number of devices and FIFOs that were left out."""
 
     entries: t.Sequence[TreeEntry]
     changed: t.Collection[Parts]
