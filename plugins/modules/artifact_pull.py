@@ -207,7 +207,7 @@ images:
       type: str
 files:
   description:
-    - The files of the artifact, in its order.
+    - The files of the artifact or image, in order.
     - Only those that the task chooses. Empty if the artifact can't be read.
   returned: success, and when some images failed
   type: list

@@ -199,7 +199,7 @@ images:
       type: str
 files:
   description:
-    - The files of the artifact, in its order.
+    - The files of the artifact or image, in order.
     - With O(preset=helm_chart) this is the order of their digests, as with C(helm push).
   returned: success, and when some images failed
   type: list

@@ -175,8 +175,7 @@ images:
       type: str
       sample: application/vnd.oci.image.index.v1+json
     platforms:
-      description:
-        - The platforms of the image that are present.
+      description: The platforms of the image that are present.
       type: list
       elements: str
       sample: ["linux/amd64"]
@@ -199,8 +198,7 @@ images:
           C(attestations).
       type: dict
     failed:
-      description:
-        - V(true) for an image that failed.
+      description: V(true) for an image that failed.
       returned: when this image failed
       type: bool
     msg:
@@ -213,7 +211,8 @@ images:
       type: str
 files:
   description:
-    - The files and symbolic links of the selection, sorted by path. At most 1000 of them.
+    - The files of the artifact or image, in order.
+    - Files and symbolic links of the selection, sorted by path, at most 1000.
     - With O(format=tar) the tar is the only one. Empty in check mode, if files would be extracted.
   returned: success, and when some images failed
   type: list
