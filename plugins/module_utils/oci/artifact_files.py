@@ -55,7 +55,7 @@ def list_files(manifest: Manifest, read: ReadConfig, what: str) -> list[Artifact
         chart = _chart_name(manifest, read, what)
         titles = [title or _chart_title(chart, layer) for title, layer in zip(titles, manifest.layers)]
     if manifest.is_image and not any(titles):
-        raise UnsupportedFormat(f"{what} is an image, and not an artifact with files; image_pull and image_copy take images")
+        raise UnsupportedFormat(f"{what} is an image, and not an artifact with files; image_extract writes files of an image")
     return [ArtifactFile(title, layer) for title, layer in zip(titles, manifest.layers)]
 
 

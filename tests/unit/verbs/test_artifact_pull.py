@@ -254,10 +254,10 @@ def test_a_packed_file_is_refused_and_written_as_a_tar_on_request(tmp_path: Path
     assert files_in(tmp_path) == {"docs": b"tar"}
 
 
-def test_an_image_is_refused_with_the_module_for_images(tmp_path: Path) -> None:
+def test_an_image_is_refused_with_the_module_for_its_files(tmp_path: Path) -> None:
     error, message = error_of(pull(tmp_path, make_image("image")))
 
-    assert (error, "image_pull" in message) == ("unsupported_format", True)
+    assert (error, "image_extract" in message) == ("unsupported_format", True)
 
 
 def test_the_staging_folder_is_no_title(tmp_path: Path) -> None:

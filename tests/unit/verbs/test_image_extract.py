@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.registry.source import RegistrySource
@@ -30,7 +31,6 @@ NAME = "r.test/image:1"
 HOST = Platform.parse("linux/amd64")
 LINK = tarfile.LNKTYPE
 STAGING = ".longshore-files"
-ROOT = os.geteuid() == 0
 
 
 def image_of(*layers: bytes) -> Image:
@@ -294,15 +294,21 @@ def test_setuid_bits_are_kept_only_on_request(tmp_path: Path) -> None:
     assert (tmp_path / "with" / "etc" / "b").stat().st_mode & 0o7777 == 0o4755
 
 
-@pytest.mark.skipif(not ROOT, reason="only root can set owners")
-def test_owners_and_attributes_are_kept_on_request(tmp_path: Path) -> None:
+def test_owners_are_kept_on_request_and_only_by_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     image = image_of(layer(Item("d", owner=7), Item("d/f", "f", owner=8), Item("d/l", target="f", owner=9)))
+    owners = {"d": 7, "d/f": 8, "d/l": 9}
 
-    succeed(tmp_path, image, preserve=["owner"])
+    succeed(tmp_path / "root.tar", image, form="tar", preserve=["owner"])
+    assert {path: entry[2] for path, entry in read_tar((tmp_path / "root.tar").read_bytes()).items()} == owners
+    if os.geteuid() == 0:
+        succeed(tmp_path / "dest", image, preserve=["owner"])
+        assert {path: entry[2] for path, entry in read_folder(tmp_path / "dest").items() if path in owners} == owners
+        os.chown(tmp_path / "dest" / "d" / "f", 0, 0)
+        assert extract(tmp_path / "dest", image, preserve=["owner"], check=True).changed
 
-    assert {path: entry[2] for path, entry in read_folder(tmp_path).items() if path.startswith("d")} == {"d": 7, "d/f": 8, "d/l": 9}
-    os.chown(tmp_path / "d" / "f", 0, 0)
-    assert extract(tmp_path, image, preserve=["owner"], check=True).changed
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(InvalidOption, match="only root"):
+        extract(tmp_path / "dest", image, preserve=["owner"])
 
 
 def test_a_tar_has_the_same_tree_and_the_same_bytes(tmp_path: Path) -> None:
