@@ -16,8 +16,8 @@ description:
     followed, also in O(paths). A hard link to a file that is not selected becomes a file. Devices and FIFOs are left out with a warning.
   - All files are written beside their places and made durable first. Then each is renamed, so that a file is the old or the new one at any time. If the task
     fails before that, no file has changed. Meanwhile they are in the folder C(.longshore-files), in O(dest) or beside the tar.
-  - A second run reads the manifest, and checks the content of the files against a record named C(.longshore-extract-...) in O(dest), or beside the tar. It
-    downloads layers only if the image, the selection or a file has changed.
+  - A second run asks a registry for the digest of the tag only, and checks the content of the files against a record named C(.longshore-extract-...) in
+    O(dest), or beside the tar. It downloads layers only if the image, the selection or a file has changed.
   - Files that an earlier version of the image had, and files of others, stay in O(dest). Existing folders keep their mode and owner.
   - In check mode no layers are read. If files would be extracted, RV(files) is empty, RV(bytes_transferred) and RV(blobs_transferred) count all layers, and
     a path that is not in the image is not noticed.
@@ -149,7 +149,7 @@ actions:
 images:
   description:
     - The images of this task, with the outcome for each.
-    - This is the artifact, as the only entry.
+    - This is the image, as the only entry.
   returned: success, and when some images failed
   type: list
   elements: dict
@@ -285,9 +285,11 @@ registry_errors:
 """
 
 import functools
+import os
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.places.document_cache import DocumentCache, find_cache_folder
 from ..module_utils.places.sources import ImageSources, Places
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.engines import open_engine_at
@@ -337,6 +339,8 @@ def plan(task: RegistryTask) -> Plan:
         sets_mode=params["mode"] is not None,
         sets_owner=params["owner"] is not None or params["group"] is not None,
     )
+    documents = DocumentCache(find_cache_folder(os.environ))
+    task.save_later(documents.save)
     return plan_image_extract(
         lambda: sources.find(location),
         str(location),
@@ -345,6 +349,7 @@ def plan(task: RegistryTask) -> Plan:
         host=task.host,
         lock=lock,
         trust=read_trust(params),
+        documents=documents,
     )
 
 

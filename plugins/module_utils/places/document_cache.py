@@ -18,6 +18,9 @@ from ..limits import MAX_KEPT_DOCUMENT, MAX_KEPT_DOCUMENTS
 from ..oci.digest import Digest
 from ..oci.manifest import Descriptor
 
+if t.TYPE_CHECKING:
+    from .image_source import ImageSource
+
 _FOLDER = os.path.join("longshore", "manifests")
 
 Read = t.Callable[[Descriptor], t.Optional[bytes]]
@@ -46,6 +49,10 @@ class DocumentCache:
             return data
 
         return read_cached
+
+    def reader_of(self, source: ImageSource) -> Read:
+        """Return a function that reads documents of SOURCE, from the cache if SOURCE is a registry."""
+        return self.reader(source.read_document) if source.costs_requests else source.read_document
 
     def _find(self, descriptor: Descriptor) -> bytes | None:
         if self._path is None or descriptor.size > MAX_KEPT_DOCUMENT:

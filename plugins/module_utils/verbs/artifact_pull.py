@@ -117,7 +117,7 @@ def _plan(
     documents: DocumentCache | None,
 ) -> TransferPlan:
     root = source.root()
-    read = documents.reader(source.read_document) if documents is not None and source.costs_requests else source.read_document
+    read = documents.reader_of(source) if documents is not None else source.read_document
     check_lock(lock, source.name, root, label)
     # An artifact mostly has no platform, so only an index needs the selection.
     graph = select_platforms(root, label, read, selection if root.is_index else None)

@@ -37,6 +37,7 @@ from .artifact_pull import check_lock, join_location
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
     from ..oci.platform import Platform
+    from ..places.document_cache import DocumentCache
     from ..trust.policy import TrustPolicy
 
 MAX_FILES = 1000  # rows of `files`
@@ -153,6 +154,7 @@ def plan_image_extract(
     host: Platform,
     lock: LockFile | None = None,
     trust: TrustPolicy | None = None,
+    documents: DocumentCache | None = None,
 ) -> TransferPlan:
     """Plan to extract files of the image that FIND_SOURCE opens. LABEL is its name in messages and results.
 
@@ -162,7 +164,7 @@ def plan_image_extract(
     """
     extraction = options.extraction()
     try:
-        return _plan(find_source(), label, extraction, selection, host, lock, trust)
+        return _plan(find_source(), label, extraction, selection, host, lock, trust, documents)
     except LongshoreError as error:
         return ExtractPlan([ImagePlan(label, error=error)], files=(), folder=extraction.folder)
 
@@ -175,10 +177,12 @@ def _plan(
     host: Platform,
     lock: LockFile | None,
     trust: TrustPolicy | None,
+    documents: DocumentCache | None,
 ) -> TransferPlan:
     root = source.root()
+    read = documents.reader_of(source) if documents is not None else source.read_document
     check_lock(lock, source.name, root, label)
-    graph = select_platforms(root, label, source.read_document, selection if root.is_index else None)
+    graph = select_platforms(root, label, read, selection if root.is_index else None)
     if len(graph.images) != 1:
         raise UnsupportedFormat(
             f"{label} holds {len(graph.images)} images for {', '.join(graph.platforms) or 'no platform'}; choose one with platform"

@@ -86,7 +86,9 @@ class ExtractFiles(Step):
     def _fetch(self, layers: t.Sequence[Descriptor], staging: TreeStaging, workers: Workers) -> None:
         from ...transfer.executor import execute
 
-        transfer = Transfer(self.source, _LentStaging(staging), self.graph, self.names, None, staging.find_unstaged(layers), ())
+        transfer = Transfer(
+            self.source, _LentStaging(staging, self.extraction.folder), self.graph, self.names, None, staging.find_unstaged(layers), ()
+        )
         for error in execute([transfer], workers).values():
             raise error
 
@@ -96,8 +98,9 @@ class _LentStaging:
 
     publishes_together = True
 
-    def __init__(self, staging: TreeStaging) -> None:
+    def __init__(self, staging: TreeStaging, path: str) -> None:
         self._staging = staging
+        self.path = path  # for messages about a full disk
 
     def open_writer(self, unused_needed: t.Iterable[Digest]) -> _LentStaging:
         return self
@@ -108,16 +111,14 @@ class _LentStaging:
     def __exit__(self, *unused: object) -> None:
         """Leave the folder open for the extraction."""
 
-    def find_missing_blobs(self, unused_graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
-        return planned
+    def find_missing_blobs(self, graph: Graph, planned: t.Sequence[Descriptor]) -> t.Sequence[Descriptor]:
+        return self._staging.find_missing_blobs(graph, planned)
 
     def put_blob(self, descriptor: Descriptor, content: Content) -> None:
         self._staging.put_blob(descriptor, content)
-        self._staging.note_staged(descriptor)
 
     def put_blob_resumably(self, descriptor: Descriptor, fill: t.Callable[[PartialBlob], None], content: Content) -> None:
         self._staging.put_blob_resumably(descriptor, fill, content)
-        self._staging.note_staged(descriptor)
 
     def discard(self) -> None:
         """Do nothing: staged layers stay for the next run."""

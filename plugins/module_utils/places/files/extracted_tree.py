@@ -20,7 +20,6 @@ from ...archive.tar import FILE, FOLDER, SYMLINK, StreamBytes, TarMember, TarRea
 from ...errors import InputOutputError, InvalidOption, NameTaken, UnsupportedFormat
 from ...files import naming_path_in_errors, read_open_chunks, sync_file_system
 from ...folders import Folder
-from ...oci.digest import Digest
 from ...oci.manifest import Descriptor
 from ...store import partials
 from .extract_record import PREFIX, TreeEntry, write_lines
@@ -69,17 +68,12 @@ class TreeStaging(FilesWriter):
     def __init__(self, extraction: Extraction) -> None:
         super().__init__(FilesSink(extraction.folder, (), lambda _path: 0o600))
         self._extraction = extraction
-        self._staged: set[Digest] = set()
         with naming_path_in_errors(self._staging.path):
             for name in (_TREE, _RECORD, _TAR):
                 self._staging.remove_tree(name)  # of a run that was killed
 
     def __enter__(self) -> TreeStaging:
         return self
-
-    def note_staged(self, layer: Descriptor) -> None:
-        """Record that a layer is complete and verified."""
-        self._staged.add(layer.digest)
 
     def find_unstaged(self, layers: t.Sequence[Descriptor]) -> tuple[Descriptor, ...]:
         """Return the layers that this run hasn't staged yet, each once."""
