@@ -14,7 +14,8 @@ description:
   - A file is identified by the digest of its content only. The module hashes the files on the host, and downloads only those that differ. A second run asks
     the registry for the digest of the tag, and nothing else.
   - All files are downloaded and verified before the first one gets its name. Until then the old files stay. If the task fails, no file has changed, and the
-    next run resumes what was downloaded of large files. Meanwhile it is in the folder C(.longshore-files) beside the files.
+    next run resumes what was downloaded of large files. Meanwhile it is in the folder C(.longshore-files) beside the files. A folder that doesn't exist
+    appears with all its files at once; until then it has a hidden name that begins with C(.longshore-files).
   - The names of the files are the titles of the artifact's layers. A title that is absolute, has C(..), or would be the same file as another one is refused.
   - Files that an earlier version of the artifact had, and files of others, stay in O(dest).
 options:

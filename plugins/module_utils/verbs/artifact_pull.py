@@ -166,7 +166,7 @@ def _plan_files(
     written = [file for file in files if not file.is_unchanged and not (file.exists and options.existing.keeps_file(file.path, label))]
     moves = {file.content.digest: file.content for file in written}
     reused = {file.content.digest: file.content for file in files if file.is_unchanged and file.content.digest not in moves}
-    sink = FilesSink(files[0].folder, written, options.mode)
+    sink = FilesSink(files[0].folder, written, options.mode, as_one=True)
     transfer = Transfer(
         source.source,
         sink,

@@ -24,7 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.reposito
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.artifact_pull import FileOptions, plan_artifact_pull
-from tests.support.faults import Event, FileEvents, fail_events, kill_at, record_events
+from tests.support.faults import Event, FileEvents, end_of, fail_events, kill_at, record_events, start_child
 from tests.support.images import FakeRepository, Image, RemoteRepository, make_files, make_image
 from tests.support.titles import UNSAFE
 
@@ -43,6 +43,13 @@ def pull(dest: Path | str, artifact: Image | FakeRepository = FILES, check: bool
     with Workers(2) as workers:
         plan = plan_artifact_pull(find_source, NAME, FileOptions(str(dest), **options), selection=Selection((HOST,), explicit=False), host=HOST)
         return plan if check else plan.apply(workers)
+
+
+def apply(plan: Plan) -> None:
+    with Workers(2) as workers:
+        done = plan.apply(workers)
+    # A run that began before the other one made the folder, and ended after it, changes nothing and says so.
+    assert not done.errors or "made by another program" in str(done.errors[0]), done.errors
 
 
 def error_of(plan: Plan) -> tuple[str, str]:
@@ -335,6 +342,58 @@ def test_a_run_that_is_killed_at_any_step_leaves_old_or_new_files_and_blocks_not
         assert not pull(folder).errors, event
         # A run that has nothing to write deletes no empty staging folder.
         assert content(folder) == {**NEW, "sub": None}, event
+
+
+def test_a_new_folder_appears_with_all_files_or_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    events = record_events(tmp_path / "whole", lambda: pull(tmp_path / "whole" / "dest"))
+    assert len(events) > 10
+
+    for event in events:
+        folder = tmp_path / str(event.number)
+        folder.mkdir()
+        assert kill_at(event.number, folder, lambda folder=folder: pull(folder / "dest")), event  # type: ignore[misc]
+        assert not (folder / "dest").exists() or files_in(folder / "dest") == NEW, event
+
+        # The next run brings another version, and none of the files that the killed one staged.
+        assert not pull(f"{folder}/dest/", make_files([("c.txt", b"c")]), existing="fail").errors, event
+        assert set(files_in(folder)) in ({"dest/c.txt"}, {"dest/c.txt", *(f"dest/{title}" for title in NEW)}), event
+
+
+def test_a_run_that_is_killed_between_two_files_is_completed_without_a_download(tmp_path: Path) -> None:
+    whole, folder = prepared(tmp_path / "whole"), prepared(tmp_path / "folder")
+    renames = [event.number for event in record_events(whole, lambda: pull(whole)) if event.call == "rename"]
+    assert kill_at(renames[1], folder, lambda: pull(folder))
+    assert (folder / "a.txt").read_bytes() == b"new a"
+    assert (folder / "sub" / "b.txt").read_bytes() == b"old b"
+    without_content = Image(FILES.root, {**FILES.content, **{layer.digest: b"x" * layer.size for layer in FILES.layers}})
+
+    assert not pull(folder, without_content).errors
+
+    assert content(folder) == {**NEW, "sub": None}
+
+
+@pytest.mark.parametrize("taken", ["file", "folder"])
+def test_a_folder_that_another_program_makes_meanwhile_is_kept(tmp_path: Path, taken: str) -> None:
+    plan = pull(tmp_path / "dest", check=True)
+
+    def make_folder(event: Event) -> None:
+        if event.call == "rename" and not (tmp_path / "dest").exists():
+            (tmp_path / "dest" / "other").mkdir(parents=True) if taken == "folder" else (tmp_path / "dest").write_bytes(b"other")
+
+    with FileEvents(tmp_path, make_folder).watched(), Workers(2) as workers:
+        row = plan.apply(workers).rows()[0]
+
+    assert (row["error"], row["msg"]) == ("io_error", f"{tmp_path}/dest was made by another program while this one ran; run the task again")
+    assert content(tmp_path) == ({"dest": None, "dest/other": None} if taken == "folder" else {"dest": b"other"})
+
+
+def test_two_runs_make_a_new_folder_one_after_the_other(tmp_path: Path) -> None:
+    plans = [pull(tmp_path / "dest", check=True) for _run in range(2)]
+    children = [start_child(lambda plan=plan: apply(plan)) for plan in plans]  # type: ignore[misc]
+
+    assert [end_of(child) for child in children] == [0, 0]
+    assert content(tmp_path) == {"dest": None, **{f"dest/{name}": data for name, data in {**NEW, "sub": None}.items()}}
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import hashlib
 import os
 import stat
 import typing as t
@@ -28,10 +30,14 @@ Fill = t.Callable[[PartialBlob], None]
 
 
 class FilesSink:
-    """The files of one artifact as the target of a transfer. MODE returns the mode of a new file at a path."""
+    """The files of one artifact as the target of a transfer. MODE returns the mode of a new file at a path.
 
-    def __init__(self, folder: str, files: t.Sequence[TargetFile], mode: t.Callable[[str], int]) -> None:
+    With AS_ONE, a folder that doesn't exist yet appears with all its files by one rename.
+    """
+
+    def __init__(self, folder: str, files: t.Sequence[TargetFile], mode: t.Callable[[str], int], *, as_one: bool = False) -> None:
         self.folder = folder
+        self.as_one = as_one
         self.files = files
         self.mode = mode
 
@@ -60,8 +66,11 @@ class FilesWriter:
         self._staged: set[Digest] = set()
         self._is_new = not os.path.lexists(sink.folder)
         with contextlib.ExitStack() as stack:
-            self._folder = stack.enter_context(make_path(sink.folder, _FOLDER_MODE))
+            self._new = stack.enter_context(_NewFolder(sink.folder)) if sink.as_one and self._is_new else None
+            self._folder = self._new.folder if self._new is not None else stack.enter_context(make_path(sink.folder, _FOLDER_MODE))
             self._staging = stack.enter_context(_open_staging(self._folder))
+            if self._new is not None:
+                self._new.clear()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> FilesWriter:
@@ -74,7 +83,9 @@ class FilesWriter:
                 for name in self._staging.list_names():
                     self._staging.remove_tree(name)
             os.rmdir(STAGING, dir_fd=self._folder.descriptor)
-            if self._is_new and not self._published:
+            if self._new is not None:
+                self._new.remove()
+            elif self._is_new and not self._published:
                 os.rmdir(self._sink.folder)
         self._stack.close()
 
@@ -120,6 +131,10 @@ class FilesWriter:
             for folder in changed.values():
                 with naming_path_in_errors(folder.path):
                     folder.sync()
+        if self._new is not None:
+            # The staging folder is in it, because its lock keeps other runs away until the folder has its name.
+            with naming_path_in_errors(self._sink.folder):
+                self._new.publish()
         self._published = True
 
     def _prepare(self) -> list[tuple[TargetFile, str]]:
@@ -171,15 +186,77 @@ class FilesWriter:
         return folder, entry
 
 
+class _NewFolder:
+    """A folder that doesn't exist yet. It is made under a hidden name beside its place, and renamed at the end.
+
+    The staging folder in it is locked by one run at a time. A run that waited for the lock may find that the folder has been published.
+    """
+
+    def __init__(self, path: str) -> None:
+        parent, name = os.path.split(path)
+        self._name = name
+        self._hidden = f"{STAGING}-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+        with contextlib.ExitStack() as stack:
+            self._parent = stack.enter_context(make_path(parent, _FOLDER_MODE))
+            with naming_path_in_errors(self._parent.path_of(self._hidden)):
+                self.folder = stack.enter_context(self._parent.make_folder(self._hidden, _FOLDER_MODE))
+            _require_private(self.folder)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> _NewFolder:
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self._stack.close()
+
+    @property
+    def _is_hidden(self) -> bool:
+        status = self._parent.status(self._hidden)
+        return status is not None and os.path.samestat(status, self.folder.own_status())
+
+    def clear(self) -> None:
+        """Delete the files of a run that was killed while it published them: the artifact may have others by now."""
+        with naming_path_in_errors(self.folder.path):
+            if self._is_hidden:
+                for name in self.folder.list_names():
+                    if name != STAGING:
+                        self.folder.remove_tree(name)
+
+    def publish(self) -> None:
+        """Give the folder its name, unless another run has done that. Raises InputOutputError if something else has the name by now, OSError."""
+        if not self._is_hidden:
+            return
+        try:
+            self._parent.rename(self._hidden, self._parent, self._name)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            self._parent.remove_tree(self._hidden)
+            raise InputOutputError(
+                f"{self._parent.path_of(self._name)} was made by another program while this one ran; run the task again"
+            ) from error
+        self._parent.sync()
+
+    def remove(self) -> None:
+        """Delete the hidden folder if it is empty. Raises OSError otherwise."""
+        if self._is_hidden:
+            os.rmdir(self._hidden, dir_fd=self._parent.descriptor)
+
+
+def _require_private(folder: Folder) -> None:
+    status = folder.own_status()
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
+        raise InputOutputError(f"{folder.path} is not a private folder of the user who runs the task; delete it")
+
+
 def _open_staging(folder: Folder) -> Folder:
     """Create and lock the staging folder. Raises InputOutputError if it isn't a private folder of this user."""
     path = folder.path_of(STAGING)
     while True:
         with contextlib.ExitStack() as stack, naming_path_in_errors(path):
             staging = stack.enter_context(folder.make_folder(STAGING, 0o700))
+            _require_private(staging)
             status = staging.own_status()
-            if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
-                raise InputOutputError(f"{path} is not a private folder of the user who runs the task; delete it")
             if not try_lock(staging.descriptor, path):
                 wait_for_lock(staging.descriptor, path, _WAIT_SECONDS, advice="wait for that run to end")
             # The run that held the lock deletes the folder at its end.
