@@ -5,10 +5,11 @@
 
 DOCUMENTATION = r"""
 module: image_append
-short_description: Build an image from a base image and new layers
+short_description: Build images from base images and new layers
 version_added: 1.0.0
 description:
-  - Builds a new image from a stored image, or from nothing, without a container engine. No command runs in the image.
+  - Builds new images, each from a stored image or from nothing, without a container engine. No command runs in the images.
+  - Most tasks set O(name), O(base) and O(layers) for one image. O(images) builds several in one task.
   - The base image never changes, so the new image can't have the base's name.
   - The same input gives the same digest on every host, so a second run changes nothing.
   - Files in new layers are sorted. Their modification time is O(created) to the second, and they belong to root by default. Extended attributes are dropped.
@@ -18,15 +19,185 @@ description:
   - To know the files of the base, each run reads its layers.
 options:
   name:
-    description: The name of the new image.
+    description:
+      - The name of the new image.
+      - For one image, O(name), O(base) and the options of the image below replace O(images).
     type: str
-    required: true
   base:
     description:
       - The image to start from, by name, or by digest or image ID in full. V(scratch) starts from nothing.
-      - The image must be in the store. This module does not pull it.
+      - The image must be in the store, unless an earlier one of O(images) makes it. This module does not pull it.
+      - Required with O(name).
     type: str
-    required: true
+  targets:
+    description: Further names of the new image, as O(longshore.images.image_tag#module:targets).
+    type: list
+    elements: str
+    default: []
+  images:
+    description:
+      - The images to build, in this order, in place of O(name) and O(base). An image can be based on an earlier one.
+      - One task for many images is many times as fast as a loop.
+      - If one of them fails, the others are built, except those that are based on it.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The name of the image, as O(name).
+        type: str
+        required: true
+      base:
+        description:
+          - The image to start from, as O(base).
+          - It may be an earlier image of the list, by its name. An image that the list makes later is refused.
+        type: str
+        required: true
+      targets:
+        description: Further names of the image, as O(targets).
+        type: list
+        elements: str
+        default: []
+      layers:
+        description: As O(layers).
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          src:
+            description: As O(layers[].src).
+            type: path
+          dest:
+            description: As O(layers[].dest).
+            type: str
+          mode:
+            description: As O(layers[].mode).
+            type: raw
+          owner:
+            description: As O(layers[].owner).
+            type: int
+            default: 0
+          group:
+            description: As O(layers[].group).
+            type: int
+            default: 0
+          exclude:
+            description: As O(layers[].exclude).
+            type: list
+            elements: str
+            default: []
+          remove:
+            description: As O(layers[].remove).
+            type: list
+            elements: str
+            default: []
+          rules:
+            description: As O(layers[].rules).
+            type: list
+            elements: dict
+            default: []
+            suboptions:
+              path:
+                description: As O(layers[].rules[].path).
+                type: str
+                required: true
+              owner:
+                description: As O(layers[].rules[].owner).
+                type: int
+              group:
+                description: As O(layers[].rules[].group).
+                type: int
+              mode:
+                description: As O(layers[].rules[].mode).
+                type: raw
+          platform:
+            description: As O(layers[].platform).
+            type: str
+      compression:
+        description: As O(compression).
+        type: str
+        choices: [none, gzip, zstd]
+        default: none
+      config:
+        description: As O(config).
+        type: dict
+        default: {}
+        suboptions:
+          cmd:
+            description: As O(config.cmd).
+            type: raw
+          entrypoint:
+            description: As O(config.entrypoint).
+            type: raw
+          env:
+            description: As O(config.env).
+            type: dict
+            default: {}
+          labels:
+            description: As O(config.labels).
+            type: dict
+            default: {}
+          working_dir:
+            description: As O(config.working_dir).
+            type: str
+          user:
+            description: As O(config.user).
+            type: str
+          exposed_ports:
+            description: As O(config.exposed_ports).
+            type: list
+            elements: str
+            default: []
+          volumes:
+            description: As O(config.volumes).
+            type: list
+            elements: str
+            default: []
+          stop_signal:
+            description: As O(config.stop_signal).
+            type: str
+          unset_env:
+            description: As O(config.unset_env).
+            type: list
+            elements: str
+            default: []
+          unset_labels:
+            description: As O(config.unset_labels).
+            type: list
+            elements: str
+            default: []
+          healthcheck:
+            description: As O(config.healthcheck).
+            type: dict
+            suboptions:
+              test:
+                description: As O(config.healthcheck.test).
+                type: raw
+              interval:
+                description: As O(config.healthcheck.interval).
+                type: str
+              timeout:
+                description: As O(config.healthcheck.timeout).
+                type: str
+              start_period:
+                description: As O(config.healthcheck.start_period).
+                type: str
+              start_interval:
+                description: As O(config.healthcheck.start_interval).
+                type: str
+              retries:
+                description: As O(config.healthcheck.retries).
+                type: int
+      platform:
+        description: As O(platform).
+        type: list
+        elements: str
+      annotations:
+        description: As O(annotations).
+        type: dict
+        default: {}
+      created:
+        description: As O(created).
+        type: str
   layers:
     description: The layers to add, lowest first.
     type: list
@@ -273,6 +444,26 @@ EXAMPLES = r"""
       healthcheck:
         test: [CMD, /usr/bin/tool, --check]
         interval: 30s
+
+- name: Build a common base and two programs on it
+  longshore.images.image_append:
+    images:
+      - name: registry.example.com/team/runtime:5
+        base: docker.io/library/python:3.13-slim
+        layers:
+          - src: /srv/build/lib
+            dest: /opt/lib
+      - name: registry.example.com/team/worker:5
+        base: registry.example.com/team/runtime:5
+        layers:
+          - src: /srv/build/worker
+            dest: /opt/worker
+        targets: [registry.example.com/team/worker:latest]
+      - name: registry.example.com/team/web:5
+        base: registry.example.com/team/runtime:5
+        layers:
+          - src: /srv/build/web
+            dest: /opt/web
 """
 
 RETURN = r"""
@@ -285,7 +476,7 @@ actions:
 images:
   description:
     - The images of this task, with the outcome for each.
-    - One entry, for the new image.
+    - One entry for each new image, in the order of the task.
   returned: success, and when some images failed
   type: list
   elements: dict
@@ -370,8 +561,11 @@ error:
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
-from ..module_utils.oci.reference import Reference
-from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, text_map
+from ..module_utils.errors import InvalidOption, LongshoreError
+from ..module_utils.oci.platform import Selection
+from ..module_utils.oci.reference import Reference, parse_selector
+from ..module_utils.oci.text import sanitise
+from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments, Option, text_map
 from ..module_utils.task.layer_options import CONFIG, LAYER, read_layer, read_settings
 from ..module_utils.task.run import run
 from ..module_utils.task.staging import open_staging
@@ -379,35 +573,66 @@ from ..module_utils.task.task import Task
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.append import SCRATCH, NewImage, WantedLayer, plan_append
 
+IMAGE: dict[str, Option] = {
+    "name": {"type": "str"},
+    "targets": {"type": "list", "elements": "str", "default": []},
+    "base": {"type": "str"},
+    "layers": {"type": "list", "elements": "dict", "default": [], "options": LAYER},
+    "compression": {"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
+    "config": {"type": "dict", "default": {}, "options": CONFIG},
+    "platform": {"type": "list", "elements": "str"},
+    "annotations": {"type": "dict", "default": {}},
+    "created": {"type": "str"},
+}
+
+REQUIRED: dict[str, Option] = {name: {**IMAGE[name], "required": True} for name in ("name", "base")}
+
 
 def argument_spec() -> Arguments:
-    return STORE.extended(
-        name={"type": "str", "required": True},
-        base={"type": "str", "required": True},
-        layers={"type": "list", "elements": "dict", "default": [], "options": LAYER},
-        compression={"type": "str", "choices": ["none", "gzip", "zstd"], "default": "none"},
-        config={"type": "dict", "default": {}, "options": CONFIG},
-        platform={"type": "list", "elements": "str"},
-        annotations={"type": "dict", "default": {}},
-        created={"type": "str"},
-    ).accepting(REGISTRY + PROGRESS + ENGINE)
+    one = Arguments(
+        {**IMAGE, "images": {"type": "list", "elements": "dict", "options": {**IMAGE, **REQUIRED}}},
+        {
+            "required_together": [("name", "base")],
+            "required_one_of": [("name", "images")],
+            "mutually_exclusive": [("name", "images")],
+        },
+    )
+    return (STORE + one).accepting(REGISTRY + PROGRESS + ENGINE)
 
 
 def plan(task: Task) -> Plan:
-    """Return the change of the name, from its current image to the new one, and the blobs that the new image needs."""
-    return plan_append(task.store, read_new_image(task), task.host, task.workers, open_staging(task))
+    """Return the change of each name, from its current image to the new one, and the blobs that the new images need."""
+    return plan_append(task.store, read_new_images(task), task.host, task.workers, open_staging(task))
 
 
-def read_new_image(task: Task) -> NewImage:
-    params = task.params
+def read_new_images(task: Task) -> list[NewImage]:
+    """Return the images of the task, those of `images` or the one that the other options describe. Raises InvalidOption, InvalidReference."""
+    entries = task.params["images"]
+    if entries is None:
+        return [read_new_image(task.params)]
+    for name, option in IMAGE.items():
+        if task.params[name] != option.get("default"):
+            raise InvalidOption(f"{name} is for a task with one image; with images, set {name} in each of them")
+    return [_read_entry(entry) for entry in entries]
+
+
+def _read_entry(entry: t.Mapping[str, t.Any]) -> NewImage:
+    try:
+        return read_new_image(entry)
+    except LongshoreError as error:
+        raise type(error)(f"images, {sanitise(entry['name'], 300)}: {error.message}") from error
+
+
+def read_new_image(options: t.Mapping[str, t.Any]) -> NewImage:
     return NewImage(
-        name=Reference.parse(params["name"]).require_no_digest(),
-        base=None if params["base"] == SCRATCH else task.selectors("base")[0],
-        layers=[WantedLayer(*read_layer(options, params["compression"])) for options in params["layers"]],
-        settings=read_settings(params["config"]),
-        selection=task.selection,
-        created=params["created"],
-        annotations=text_map(params["annotations"]),
+        name=Reference.parse(options["name"]).require_no_digest(),
+        base=None if options["base"] == SCRATCH else parse_selector(options["base"]),
+        layers=[WantedLayer(*read_layer(layer, options["compression"])) for layer in options["layers"]],
+        settings=read_settings(options["config"]),
+        selection=Selection.parse(options["platform"]) if options["platform"] else None,
+        created=options["created"],
+        annotations=text_map(options["annotations"]),
+        targets=tuple(Reference.parse(text.strip()).require_no_digest() for text in options["targets"]),
     )
 
 

@@ -214,7 +214,7 @@ def test_a_source_that_changes_between_the_two_reads_is_named(tmp_path: Path) ->
     path.write_bytes(b"first")
     wanted = NewImage(Reference.parse("r.test/made:1"), None, [WantedLayer(LayerSource(str(path), "/x", None, 0, 0, None))], Settings())
     with Workers(1) as workers:
-        plan = plan_append(Store(str(tmp_path / "store")), wanted, HOST, workers)
+        plan = plan_append(Store(str(tmp_path / "store")), [wanted], HOST, workers)
         path.write_bytes(b"other")
         plan = plan.apply(workers)
     assert [str(error) for error in plan.errors] == [f"{path} changed while it was read"]

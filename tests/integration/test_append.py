@@ -311,3 +311,101 @@ def test_memory_does_not_depend_on_the_size_of_files(store: str, tmp_path: Path)
     os.truncate(tmp_path / "large", 300_000_000)
     options = {"name": NAME, "base": "scratch", "store": store, "layers": [{"src": str(tmp_path / "large"), "dest": "/large"}]}
     assert peak_memory("image_append", options) < 64_000_000
+
+
+def several(files: Path) -> list[dict[str, t.Any]]:
+    """Return four images: two on a base in the store, one on the second, for two platforms and with further names, and one from nothing."""
+    program, site = str(files / "program"), str(files / "site")
+    both = ["linux/amd64", "linux/arm64"]
+    return [
+        {
+            "name": "r.test/first:1",
+            "base": BASE,
+            "platform": both,
+            "layers": [{"src": site, "dest": "/lib/site"}, {"src": program, "dest": "/lib/sub"}],
+        },
+        {"name": "r.test/runtime:1", "base": BASE, "platform": both, "layers": [{"src": site, "dest": "/lib"}]},
+        {
+            "name": "r.test/app:1",
+            "base": "r.test/runtime:1",
+            "platform": ["all"],
+            "layers": [{"src": program, "dest": "/lib/sub/program"}, {"remove": ["/lib/sub/run"]}],
+            "targets": ["r.test/app:latest", "r.test/app:stable"],
+        },
+        {"name": "r.test/tool:1", "base": "scratch", "layers": [{"src": program, "dest": "/tool"}], "compression": "gzip"},
+    ]
+
+
+def test_images_of_a_list_are_those_that_a_task_for_each_makes(tmp_path: Path, files: Path) -> None:
+    one, many = str(tmp_path / "one"), str(tmp_path / "many")
+    for store in (one, many):
+        based(store)
+    single = [modules.run("image_append", {"store": one, **entry})["images"][0] for entry in several(files)]
+    rows = modules.check_do_again("image_append", {"store": many, "images": several(files)})["images"]
+    assert rows == single
+    for name in ("r.test/app:1", "r.test/app:latest", "r.test/app:stable", "r.test/tool:1"):
+        entry = Store(many).get_entry(Reference.parse(name))
+        assert str(entry.digest) in {row["digest"] for row in rows}
+        assert Store(many).find_missing_blobs(entry) == []
+
+
+def test_a_name_of_an_unchanged_image_that_moved_is_the_only_change(store: str, files: Path) -> None:
+    based(store)
+    options = {"store": store, "images": several(files)}
+    digest = modules.run("image_append", options)["images"][2]["digest"]
+    modules.run("image_tag", {"store": store, "name": BASE, "targets": ["r.test/app:latest"]})
+    done = modules.check_do_again("image_append", options)
+    assert [row["changed"] for row in done["images"]] == [False, False, True, False]
+    assert len(done["actions"]) == 1
+    assert done["actions"][0].startswith(f"tag r.test/app:1 ({digest[:19]}) as r.test/app:latest, in place of ")
+
+
+def test_an_image_of_a_list_that_fails_stops_only_those_that_are_based_on_it(store: str, files: Path) -> None:
+    based(store)
+    images = several(files)
+    images[1]["layers"][0]["src"] = "/nowhere/site"
+    failed = modules.fail("image_append", {"store": store, "images": images})
+    assert [row.get("error") for row in failed["images"]] == [None, "io_error", "io_error", None]
+    assert failed["images"][2]["msg"].startswith("r.test/app:1 can't be made without its base r.test/runtime:1: ")
+    assert (failed["error"], failed["changed"]) == ("io_error", True)
+    assert [entry.label for entry in Store(store).index.entries] == [BASE, "r.test/first:1", "r.test/tool:1"]
+    assert leftovers(store) == []
+
+
+def test_a_source_of_a_list_that_changes_while_it_is_read_leaves_no_name_of_its_images(store: str, files: Path) -> None:
+    based(store)
+    images = several(files)
+    images[1]["layers"][0] = {"src": "/proc/version", "dest": "/version"}
+    failed = modules.fail("image_append", {"store": store, "images": images})
+    assert [row.get("error") for row in failed["images"]] == [None, "corrupt_archive", "corrupt_archive", None]
+    assert [entry.label for entry in Store(store).index.entries] == [BASE, "r.test/first:1", "r.test/tool:1"]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([("a:1", "scratch", []), ("docker.io/library/a:1", "scratch", [])], "two of the images get the name docker.io/library/a:1"),
+        ([("a:1", "scratch", ["b:1"]), ("b:1", "scratch", [])], "two of the images get the name docker.io/library/b:1"),
+        ([("a:1", "b:1", []), ("b:1", "scratch", [])], "docker.io/library/a:1 is based on docker.io/library/b:1, which the task makes later"),
+        ([("a:1", "b:1", ["b:1"])], "docker.io/library/b:1 is the base of docker.io/library/a:1 and one of its targets"),
+        ([("a:1", "a", ["a"])], "docker.io/library/a:latest is the base of docker.io/library/a:1 and one of its targets"),
+        ([("a:1", "a:1", [])], "name and base are both docker.io/library/a:1"),
+        ([("a:1", "scratch", ["B:1"])], "images, a:1: "),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_names_that_images_can_not_have_together_are_refused(store: str, images: list[tuple[str, str, list[str]]], message: str) -> None:
+    entries = [{"name": name, "base": base, "targets": targets} for name, base, targets in images]
+    failed = modules.fail("image_append", {"store": store, "images": entries})
+    assert failed["error"] in ("invalid_option", "invalid_reference")
+    assert failed["msg"].startswith(message)
+    assert not Path(store).exists()
+
+
+@pytest.mark.parametrize(
+    "option", [{"compression": "gzip"}, {"layers": [{"remove": ["/a"]}]}, {"platform": ["all"]}, {"created": "2026-01-01T00:00:00Z"}], ids=str
+)
+def test_an_option_for_one_image_beside_a_list_of_images_is_refused(store: str, option: dict[str, t.Any]) -> None:
+    failed = modules.fail("image_append", {"store": store, "images": [{"name": "a:1", "base": "scratch"}], **option})
+    assert failed["error"] == "invalid_option"
+    assert failed["msg"] == f"{next(iter(option))} is for a task with one image; with images, set {next(iter(option))} in each of them"

@@ -45,7 +45,7 @@ _REQUIRED: dict[str, dict[str, t.Any]] = {
     "registry_login": {"registry": "127.0.0.1:1", "username": "me", "password": "a secret"},
     "registry_login_info": {},
 }
-# The options of a dictionary that an option in it needs beside itself.
+# The options of a dictionary that an option in it needs beside itself, by the name of the dictionary, after that of its module if others have another one.
 _BESIDE: dict[str, dict[str, t.Any]] = {
     "registries": {"name": "r.test"},
     "entries": {"name": "r.test"},
@@ -53,12 +53,13 @@ _BESIDE: dict[str, dict[str, t.Any]] = {
     "identities": {"issuer": "https://i.test", "subject": "a"},
     "rules": {"path": "*"},
     "images": {"src": f"docker://{_IMAGE}", "dest": "store::localhost/b:1"},
+    "image_append images": {"name": "localhost/a:1", "base": "scratch"},
     "manifests": {"name": "localhost/b:1"},
 }
 # An option that is given together with another one, and the options that exclude it.
 _WITH: dict[str, dict[str, t.Any]] = {"username": {"password": "a secret"}, "password": {"username": "me"}}
 _WITHOUT: dict[str, tuple[str, ...]] = {
-    "images": ("src", "dest"),
+    "images": ("src", "dest", "name", "base"),
     "identity_token": ("username", "password"),
     "subject_regex": ("subject",),
     "privatekey_path": ("privatekey_content",),
@@ -107,7 +108,7 @@ class ModuleOption:
         if not rest:
             options[name] = value
             return
-        inner = {**_BESIDE.get(name, {})}
+        inner = {**_BESIDE.get(f"{self.module} {name}", _BESIDE.get(name, {}))}
         self._put(inner, tuple(rest), value)
         options[name] = inner if name in ("config", "filters", "healthcheck") else [inner]
 

@@ -110,7 +110,7 @@ def append(path: Path, name: str, base: str | None, source: Path, act: Act = app
     wanted = NewImage(Reference.parse(name), parse_selector(base) if base else None, [layer], Settings(cmd=["/opt/file"]))
     store = opened(path)
     with Workers(1) as workers, contextlib.closing(Staging(store)) as staging:
-        return act(plan_append(store, wanted, HOST, workers, staging if act is apply else None), workers)
+        return act(plan_append(store, [wanted], HOST, workers, staging if act is apply else None), workers)
 
 
 def combine(path: Path, name: str, member: str, arm_member: str, act: Act = apply) -> Plan:

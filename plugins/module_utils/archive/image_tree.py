@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import posixpath
 import typing as t
 
@@ -117,6 +118,20 @@ class ImageTree:
         self._entries = 0
         self._text = 0
         self._followed = 0
+
+    def copy(self) -> ImageTree:
+        """Return a tree that can change without this one. What was counted for the limits counts for the copy too."""
+        tree = copy.copy(self)
+        tree.root = FolderNode(self.root.metadata)
+        pending = [(self.root, tree.root)]
+        while pending:
+            folder, copied = pending.pop()
+            copied.children = dict(folder.children)
+            for name, child in folder.children.items():
+                if isinstance(child, FolderNode):
+                    new = copied.children[name] = FolderNode(child.metadata)
+                    pending.append((child, new))
+        return tree
 
     def find(self, parts: t.Sequence[str]) -> Node | None:
         """Return what is at a path, without following links; None if there is nothing."""

@@ -38,7 +38,7 @@ class ComposedImage:
 
 @dataclasses.dataclass(frozen=True)
 class SourcePlan(TransferPlan):
-    """The plan of one new image that is made of files of the host. `paths` has the source of each blob."""
+    """The plan of new images that are made of files of the host. `paths` has the source of each blob."""
 
     paths: t.Mapping[Digest, str] = dataclasses.field(default_factory=dict)
 
@@ -95,22 +95,44 @@ def compose_graph(images: t.Sequence[ComposedImage], *, is_index: bool, annotati
     return Graph(root, documents, tuple(sorted(nodes, key=lambda node: str(node.platform))), ()), configs
 
 
-def plan_made_image(store: Store, name: Reference, graph: Graph, source: Source, host: Platform, sink: Sink | None = None) -> ImagePlan:
-    """Plan to store the image GRAPH under NAME. Its blobs that the store doesn't have are read from SOURCE, and written to SINK, by default the store."""
-    before = store.index.get_named(name)
-    was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(graph.platforms))
+def plan_made_image(
+    store: Store, name: Reference, graph: Graph, source: Source, host: Platform, sink: Sink | None = None, targets: t.Sequence[Reference] = ()
+) -> ImagePlan:
+    """Plan to store the image GRAPH under NAME and under its further names TARGETS.
+
+    Its blobs that the store doesn't have are read from SOURCE, and written to SINK, by default the store.
+    """
+    will_be = RefState(graph.root.digest, tuple(graph.platforms))
+    changes = [RefChange(str(each), ref_state(store, store.index.get_named(each)), will_be) for each in (name, *targets)]
+    was = changes[0].before
     moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
     selection: Selection | None = ALL if graph.root.is_index else None
-    pending = bool(moves) or was != will_be
-    moved_from = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
-    action = f"make {name} ({short_digest(will_be.digest)}){moved_from}: {describe_transfer(moves)}"
+    actions = []
+    if moves or was != will_be:
+        actions.append(f"make {name} ({short_digest(will_be.digest)}){_in_place_of(was, will_be)}: {describe_transfer(moves)}")
+    actions += [
+        f"tag {name} ({short_digest(will_be.digest)}) as {change.name}{_in_place_of(change.before, will_be, ',')}"
+        for change in changes[1:]
+        if change.before != will_be
+    ]
     return ImagePlan(
         requested=str(name),
         image=image_facts(str(name), graph, None, host),
-        changes=(RefChange(str(name), was, will_be),),
-        actions=(action,) if pending else (),
+        changes=tuple(changes),
+        actions=tuple(actions),
         transfer=Transfer(
-            source, sink or store, graph, (name,), selection=selection, moves=moves, reused=graph.blobs_without(moves), pending=pending
+            source,
+            sink or store,
+            graph,
+            (name, *targets),
+            selection=selection,
+            moves=moves,
+            reused=graph.blobs_without(moves),
+            pending=bool(actions),
         ),
         results={"previous_digest": str(was.digest) if was is not None else None},
     )
+
+
+def _in_place_of(was: RefState | None, will_be: RefState, comma: str = "") -> str:
+    return f"{comma} in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
