@@ -14,46 +14,26 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
-from tests.support.archives import oci, pack
+from tests.support.image_places import NAME, PLACES, PutImage, at_registry, in_store, lock_of
 from tests.support.images import Image, make_files, make_image
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry
 
 FILES = make_files([("a.txt", b"a" * 100), ("sub/b.bin", b"b" * 3_000_000)])
 CONTENT = {"a.txt": b"a" * 100, "sub/b.bin": b"b" * 3_000_000}
-NAME = "r.test/files:1"
-
-
-def at_registry(registry: Registry, repository: str, folder: Path) -> dict[str, t.Any]:
-    return {"name": registry.put(FILES, repository, "1")}
-
-
-def in_store(registry: Registry, repository: str, folder: Path) -> dict[str, t.Any]:
-    FILES.put(Store(str(folder / "store")), NAME)
-    return {"src": "store:", "name": NAME, "store": str(folder / "store")}
-
-
-def in_layout(registry: Registry, repository: str, folder: Path) -> dict[str, t.Any]:
-    FILES.put(Store(str(folder / "layout")), NAME)
-    return {"src": f"oci:{folder}/layout:{NAME}"}
-
-
-def in_archive(registry: Registry, repository: str, folder: Path) -> dict[str, t.Any]:
-    (folder / "archive.tar").write_bytes(pack(oci(FILES, NAME)))
-    return {"src": f"oci-archive:{folder}/archive.tar"}
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("place", [at_registry, in_store, in_layout, in_archive], ids=lambda place: place.__name__)
-def test_the_files_come_from_every_place(anonymous: Registry, repository: str, tmp_path: Path, place: t.Callable[..., dict[str, t.Any]]) -> None:
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)
+def test_the_files_come_from_every_place(anonymous: Registry, repository: str, tmp_path: Path, place: PutImage) -> None:
     dest = tmp_path / "dest"
     dest.mkdir()
     (tmp_path / "from").mkdir()
 
-    done = modules.check_do_again("artifact_pull", {**place(anonymous, repository, tmp_path / "from"), "dest": str(dest)}, place=dest)
+    done = modules.check_do_again("artifact_pull", {**place(FILES, anonymous, repository, tmp_path / "from"), "dest": str(dest)}, place=dest)
 
     assert files_in(dest) == CONTENT
     assert done["images"][0]["digest"] == str(FILES.root.digest)
@@ -104,15 +84,11 @@ def test_mode_applies_to_the_files_and_to_nothing_else(anonymous: Registry, repo
 
 @pytest.mark.parametrize("locked", [FILES, make_image("other")], ids=["the same digest", "another digest"])
 @pytest.mark.parametrize("place", [at_registry, in_store], ids=lambda place: place.__name__)
-def test_a_lock_file_decides_the_digest(
-    anonymous: Registry, repository: str, tmp_path: Path, place: t.Callable[..., dict[str, t.Any]], locked: Image
-) -> None:
-    options = place(anonymous, repository, tmp_path)
-    entry = {"digest": str(locked.root.digest), "media_type": locked.root.media_type, "platforms": {}, "size": 1}
-    lock = {"version": 1, "platform": ["all"], "images": {options["name"]: entry}}
+def test_a_lock_file_decides_the_digest(anonymous: Registry, repository: str, tmp_path: Path, place: PutImage, locked: Image) -> None:
+    options = place(FILES, anonymous, repository, tmp_path)
     dest = tmp_path / "dest"
 
-    result = modules.attempt("artifact_pull", {**options, "dest": str(dest), "lock": lock})
+    result = modules.attempt("artifact_pull", {**options, "dest": str(dest), "lock": lock_of(options, locked)})
 
     if locked is FILES:
         assert files_in(dest) == CONTENT
