@@ -115,6 +115,9 @@ def test_the_same_layers_for_a_second_repository_move_no_bytes(anonymous: Regist
     done = modules.check_do_again("image_push", {"name": [NAME], "destination": second, "store": store})
     assert (done["bytes_transferred"], done["blobs_transferred"], done["blobs_reused"]) == (0, 0, len(index().blobs))
     assert anonymous.digest(f"{repository}/second", "1") == str(index().root.digest)
+    assert done["actions"][0].endswith(f": nothing to send, {len(index().blobs)} blobs mounted from other repositories")
+    promoted = modules.run("image_copy", {"src": second, "dest": f"{second}-stable"})
+    assert promoted["actions"][0].endswith(": all blobs are there, only the tag is set")
 
 
 def test_blobs_are_mounted_from_the_repository_that_has_them(recording: Recorder, repository: str, store: str) -> None:

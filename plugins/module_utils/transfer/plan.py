@@ -27,14 +27,18 @@ _Plan = t.TypeVar("_Plan", bound="Plan")
 
 @dataclasses.dataclass(frozen=True)
 class RefState:
-    """The image that a name points at. `platforms` are those that are complete at that place, None if that is unknown."""
+    """The image that a name points at. `platforms` are those that are complete at that place, None if that is unknown.
+
+    With `is_id`, the place keeps no digests of manifests, and `digest` is the image ID, which is that of the config.
+    """
 
     digest: Digest
     platforms: tuple[str, ...] | None = None
+    is_id: bool = False
 
     def facts(self) -> dict[str, t.Any]:
         """Return the state as it appears in a diff."""
-        facts: dict[str, t.Any] = {"digest": str(self.digest)}
+        facts: dict[str, t.Any] = {"image_id" if self.is_id else "digest": str(self.digest)}
         if self.platforms is not None:
             facts["platforms"] = list(self.platforms)
         return facts

@@ -58,6 +58,17 @@ def test_images_are_listed_once_and_layers_never_if_nothing_is_missing(store: St
     assert engine.requests == ["images"]
 
 
+@pytest.mark.parametrize(("loads_oci", "key"), [(True, "digest"), (False, "image_id")])
+def test_the_diff_calls_an_image_id_no_digest(store: Store, loads_oci: bool, key: str) -> None:
+    """Docker's classic image store knows no digests. A push in the same play shows the digest, so one word can't mean both."""
+    ONE.put(store, "one:1")
+    engine = MemoryEngine(loads_oci)
+    state = {key: str(ONE.root.digest if loads_oci else ONE.graph.images[0].manifest.config.digest)}
+    name = "docker.io/library/one:1 in docker"
+    assert delivered(store, engine, "one:1").diff() == {"before": {}, "after": {name: state}}
+    assert planned(store, engine, "one:1").diff() == {"before": {name: state}, "after": {name: state}}
+
+
 @pytest.mark.parametrize("trouble", [[], ["refuses"]])
 def test_the_progress_of_a_delivery_is_written(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: list[t.Any]) -> None:
     (tmp_path / "watched").mkdir()

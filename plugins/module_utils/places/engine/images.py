@@ -68,7 +68,13 @@ class NamedEngineImage:
     @property
     def state(self) -> RefState:
         """Return what the name points at, as it appears in a diff."""
-        return RefState(self.kept_digest or self.digest)
+        kept = self.kept_digest
+        return RefState(kept) if kept is not None else self.engine_state
+
+    @property
+    def engine_state(self) -> RefState:
+        """Return the same by what the engine identifies the image by."""
+        return RefState(self.digest, is_id=self.digest == self.image.image_id)
 
 
 class EngineImages:

@@ -265,11 +265,12 @@ class EngineLoader:
         if current is not None and (current.usable or load.is_taken):
             before = outgoing.state_in(current)
             if load.complete_part is not None:
-                before = RefState(before.digest, tuple(load.complete_part.platforms))
+                before = dataclasses.replace(before, platforms=tuple(load.complete_part.platforms))
         if not load.is_pending:
             return before, before
-        digest = outgoing.recorded_digest(self.engine) or outgoing.image_id
-        return before, RefState(digest, tuple(outgoing.graph.platforms)) if outgoing.several else RefState(digest)
+        recorded = outgoing.recorded_digest(self.engine)
+        after = RefState(recorded or outgoing.image_id, is_id=recorded is None)
+        return before, dataclasses.replace(after, platforms=tuple(outgoing.graph.platforms)) if outgoing.several else after
 
 
 def _require_image(image: ImageNode, label: str) -> None:

@@ -104,5 +104,7 @@ def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engin
 
 def state_of(current: ListedImage) -> RefState | None:
     """Return the state of a name in an engine: a digest if it has one, else the ID."""
-    digest = next(iter(current.digests), current.image_id)
-    return RefState(digest) if digest is not None else None
+    digest = next(iter(current.digests), None)
+    if digest is not None:
+        return RefState(digest)
+    return RefState(current.image_id, is_id=True) if current.image_id is not None else None

@@ -14,7 +14,7 @@ from ...engine.interfaces import EngineImage, ManagedEngine
 from ...errors import EngineError, EngineRefused, InUse, LongshoreError
 from ...oci.digest import Digest
 from ...oci.reference import Reference
-from ...transfer.plan import ImagePlan, Outcome, Plan, RefState, Step
+from ...transfer.plan import ImagePlan, Outcome, Plan, Step
 from ...transfer.workers import Workers
 from ..catalog import Catalog, removal_row
 from .images import EngineImages, NamedEngineImage
@@ -161,7 +161,7 @@ def _plan_removals(
 
 def _pruning_row(catalog: Catalog[NamedEngineImage], entry: NamedEngineImage) -> ImagePlan:
     """Return the row of an image that is pruned. Its digest is what the engine identifies the image by, as in `deleted`."""
-    row = removal_row(catalog, entry, state=RefState(entry.digest))
+    row = removal_row(catalog, entry, state=entry.engine_state)
     return dataclasses.replace(row, results={**row.results, "digest": str(entry.digest)})
 
 

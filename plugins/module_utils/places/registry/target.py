@@ -18,7 +18,7 @@ from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, RefChange, RefState, Step
 from ...transfer.workers import Workers
 from ..copy_job import CopyJob, inspect_jobs
-from ..facts import describe_transfer, image_facts, short_digest
+from ..facts import describe_transfer, format_count, image_facts, short_digest
 from ..platforms import reject_sparse
 from ..referrer_plan import ReferrerPlan
 from ..same_image import find_same_image
@@ -147,10 +147,18 @@ def _facts_without_graph(state: _TargetState) -> dict[str, t.Any]:
     return {"digest": str(state.digest), "media_type": media_type, "image_id": None, "platforms": None, "size": None}
 
 
+def _describe_split(split: BlobSplit) -> str:
+    """Return what a copy sends, for a sentence. A promotion often sends nothing."""
+    mounts = f"{format_count(len(split.linked), 'blob')} mounted from other repositories" if split.linked else ""
+    if split.moves:
+        return f"{describe_transfer(split.moves)}{f', {mounts}' if mounts else ''}"
+    return f"nothing to send, {mounts}" if mounts else "all blobs are there, only the tag is set"
+
+
 def _actions(job: CopyJob, name: Reference, state: _TargetState, was: RefState | None, split: BlobSplit) -> tuple[str, ...]:
     actions: list[str] = []
     if not state.is_present:
         replaced = f" in place of {short_digest(was.digest)}" if was is not None else ""
         target = "" if job.source == str(name) else f" {_WORDS[job.verb][1]} {name}"
-        actions.append(f"{job.verb} {job.source}{target} ({short_digest(state.digest)}){replaced}: {describe_transfer(split.moves)}")
+        actions.append(f"{job.verb} {job.source}{target} ({short_digest(state.digest)}){replaced}: {_describe_split(split)}")
     return (*actions, *describe_changes(state.referrers, job.verb, job.source, name))
