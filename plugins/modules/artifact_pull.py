@@ -54,10 +54,14 @@ options:
     elements: str
   unpack:
     description:
-      - Whether to unpack a file or a folder that is packed as a tar, as oras packs folders and ModelPack packs some layers. A chart is no such file.
-      - This version can't unpack them. V(auto) refuses them, and V(false) writes the tar itself under the title.
+      - Which files to unpack. V(auto) unpacks folders that M(longshore.images.artifact_push) or oras packed, and tar layers of ModelPack, to O(dest) and their
+        title. V(true) also unpacks every other file that is a tar by its media type or its title, such as a chart, into O(dest). V(false) writes the tar.
+      - A tar is refused as a whole if it has a path or a link that leads out of its folder, a device, one name twice, or names that differ only in case.
+      - Setuid bits, owners and extended attributes are not kept, and folders can always be written by their owner.
+      - The files of a tar are recorded in the file C(.longshore-extract-...) in O(dest), so that a second run can hash them without the tar.
+      - With V(true), O(mode), O(owner) and O(group) don't apply to the files of the tars that only V(true) unpacks.
     type: str
-    choices: [auto, 'false']
+    choices: [auto, 'true', 'false']
     default: auto
   existing:
     description:
@@ -306,7 +310,7 @@ def argument_spec() -> Arguments:
             "dest": {"type": "path", "required": True},
             "titles": {"type": "list", "elements": "str"},
             "media_types": {"type": "list", "elements": "str"},
-            "unpack": {"type": "str", "choices": ["auto", "false"], "default": "auto"},
+            "unpack": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
             "existing": {"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
             "lock_file": {"type": "path"},
             "lock": {"type": "raw"},
@@ -330,9 +334,10 @@ def plan(task: RegistryTask) -> Plan:
         dest=params["dest"],
         titles=params["titles"],
         media_types=params["media_types"],
-        unpack=params["unpack"] != "false",
+        unpack=params["unpack"],
         existing=Existing(params["existing"]),
         mode=lambda path: initial_mode(path, params["mode"]),
+        keeps_modes=params["mode"] is None,
     )
     return plan_artifact_pull(
         lambda: sources.find(location),

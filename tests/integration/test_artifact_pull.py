@@ -16,6 +16,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from tests.support import modules
 from tests.support.image_places import NAME, PLACES, PutImage, at_registry, in_store, lock_of
 from tests.support.images import Image, make_files, make_image
+from tests.support.privileges import needs_root
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry
 
@@ -80,6 +81,24 @@ def test_mode_applies_to_the_files_and_to_nothing_else(anonymous: Registry, repo
     changed = modules.run("artifact_pull", {**options, "mode": "0600"}, check=check)
     assert (changed["changed"], changed["bytes_transferred"], len(changed["actions"])) == (True, 0, 2)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == (0o640 if check else 0o600)
+
+
+def test_mode_and_owner_apply_to_the_files_of_a_folder(anonymous: Registry, repository: str, tmp_path: Path) -> None:
+    needs_root()
+    (tmp_path / "conf" / "sub").mkdir(parents=True)
+    (tmp_path / "conf" / "sub" / "a").write_bytes(b"a")
+    name = f"{anonymous.host}/{repository}:1"
+    modules.run("artifact_push", {"name": name, "files": [{"path": str(tmp_path / "conf"), "unpack": True}]})
+    options = {"name": name, "dest": str(tmp_path / "dest"), "mode": "0640", "owner": 1234, "group": 5678}
+
+    modules.check_do_again("artifact_pull", options, place=tmp_path / "dest")
+
+    found = {path.name: path.stat() for path in (tmp_path / "dest").rglob("*") if not path.name.startswith(".")}
+    assert {name: (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) for name, status in found.items()} == {
+        "conf": (0o750, 1234, 5678),
+        "sub": (0o750, 1234, 5678),
+        "a": (0o640, 1234, 5678),
+    }
 
 
 @pytest.mark.parametrize("locked", [FILES, make_image("other")], ids=["the same digest", "another digest"])

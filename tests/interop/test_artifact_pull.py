@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import subprocess
 import typing as t
 from pathlib import Path
@@ -86,14 +88,43 @@ def test_a_layout_of_oras_is_read(folder: Path, tmp_path: Path) -> None:
     assert files_in(tmp_path / "ours") == {name: (folder / name).read_bytes() for name in ("a.bin", "sub/b.txt")}
 
 
-def test_a_folder_that_oras_packed_is_refused_by_name(registry: Registry, folder: Path, tmp_path: Path) -> None:
-    name = f"{registry.host}/packed:1"
-    oras("push", "--plain-http", name, "sub", folder=folder)
+def tree_in(folder: Path) -> dict[str, tuple[str, int, bytes | str]]:
+    """Return the kind, the permissions, and the content or target of everything below FOLDER, except what begins with a dot."""
+    tree: dict[str, tuple[str, int, bytes | str]] = {}
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        value = os.readlink(path) if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else b""
+        if not path.name.startswith("."):
+            tree[str(path.relative_to(folder))] = (stat.filemode(mode)[0], 0 if stat.S_ISLNK(mode) else stat.S_IMODE(mode), value)
+    return tree
 
-    failed = modules.fail("artifact_pull", {"name": name, "dest": f"{tmp_path}/ours/"})
 
-    assert (failed["error"], "'sub'" in failed["msg"]) == ("unsupported_format", True)
-    assert not (tmp_path / "ours").exists()
+def push_by_oras(name: str, folder: Path) -> None:
+    oras("push", "--plain-http", name, "sub", "a.bin", folder=folder)
+
+
+def push_by_us(name: str, folder: Path) -> None:
+    modules.run("artifact_push", {"name": name, "files": [{"path": str(folder / "sub"), "unpack": True}, {"path": str(folder / "a.bin")}]})
+
+
+@pytest.mark.parametrize("push", [push_by_oras, push_by_us])
+def test_oras_and_artifact_pull_unpack_a_folder_to_the_same_tree(
+    registry: Registry, folder: Path, tmp_path: Path, push: t.Callable[[str, Path], None]
+) -> None:
+    name = f"{registry.host}/{push.__name__.replace('_', '')}:1"
+    (folder / "sub" / "link").symlink_to("deep/c")
+    (folder / "sub" / "deep" / "c").chmod(0o750)
+    push(name, folder)
+    (tmp_path / "oras").mkdir()
+    oras("pull", "--plain-http", "--output", str(tmp_path / "oras"), name, folder=tmp_path)
+
+    modules.check_do_again("artifact_pull", {"name": name, "dest": f"{tmp_path}/ours/"}, place=tmp_path / "ours")
+
+    theirs = tree_in(tmp_path / "oras")
+    assert {path: entry[2] for path, entry in tree_in(tmp_path / "ours").items()} == {path: entry[2] for path, entry in theirs.items()}
+    packed = {path: entry for path, entry in tree_in(tmp_path / "ours").items() if path.startswith("sub")}
+    assert packed == {path: entry for path, entry in theirs.items() if path.startswith("sub")}
+    assert packed["sub/link"][2] == "deep/c"
 
 
 def test_the_files_of_artifact_push_come_back(registry: Registry, folder: Path, tmp_path: Path) -> None:

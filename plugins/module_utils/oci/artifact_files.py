@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ..errors import ImageNotFound, UnsupportedFormat
@@ -24,6 +25,8 @@ _HELM_SUFFIXES = {
     "application/tar+gzip": ".tgz",  # of helm before version 3.7
     HELM_PROVENANCE: ".tgz.prov",
 }
+_TAR_TYPE = re.compile(r"[./+-](tar|tgz)([.+-]|$)")
+_TAR_TITLE = re.compile(r"\.(tar|tgz|txz|tbz2?|tzst|tar\.(gz|bz2|xz|zst))$", re.IGNORECASE)
 _MODEL_LAYER = "application/vnd.cncf.model."
 
 ReadConfig = t.Callable[[Descriptor], t.Optional[bytes]]
@@ -43,6 +46,13 @@ class ArtifactFile:
         if content.media_type.startswith(_MODEL_LAYER):
             return ".tar" in content.media_type
         return content.annotations.get(UNPACK) == "true"
+
+    @property
+    def is_tar(self) -> bool:
+        """Return True for a tar of any kind. The media type that oras gives to all files says nothing."""
+        media_type = self.content.media_type
+        has_type = _TAR_TYPE.search(media_type) is not None and not media_type.startswith("application/vnd.oci.image.layer.")
+        return self.is_packed or has_type or _TAR_TITLE.search(self.title) is not None
 
 
 def list_files(manifest: Manifest, read: ReadConfig, what: str) -> list[ArtifactFile]:

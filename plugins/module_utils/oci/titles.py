@@ -27,12 +27,12 @@ def find_title_problem(titles: t.Sequence[str]) -> str | None:
         problem = _find_problem(title)
         if problem is not None:
             return problem
-        first = seen.get(_fold(title))
+        first = seen.get(fold_title(title))
         if first is not None:
             return f"the titles {_quote(first)} and {_quote(title)} would be one file"
-        seen[_fold(title)] = title
+        seen[fold_title(title)] = title
     for title in titles:
-        parts = _fold(title).split("/")
+        parts = fold_title(title).split("/")
         for length in range(1, len(parts)):
             above = seen.get("/".join(parts[:length]))
             if above is not None:
@@ -53,7 +53,8 @@ def _find_problem(title: str) -> str | None:
     return None
 
 
-def _fold(title: str) -> str:
+def fold_title(title: str) -> str:
+    """Return what two titles have in common that would be one file on some file system."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", title).casefold())
 
 

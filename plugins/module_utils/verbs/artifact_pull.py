@@ -11,7 +11,7 @@ import typing as t
 
 from ..atomic_files import existing_mode
 from ..errors import InvalidOption, LongshoreError, NotLocked, UnsupportedFormat
-from ..oci.artifact_files import choose_files, list_files
+from ..oci.artifact_files import ArtifactFile, choose_files, list_files
 from ..oci.graph import Graph
 from ..oci.location import Location
 from ..oci.manifest import Descriptor
@@ -35,19 +35,27 @@ if t.TYPE_CHECKING:
     from ..trust.policy import TrustPolicy
 
 
+MARKED, ALL, NONE = "auto", "true", "false"
+
+
 @dataclasses.dataclass(frozen=True)
 class FileOptions:
     """Which files of an artifact are written, and where. `mode` returns the mode of a new file at a path.
 
-    With `unpack`, files that are packed as a tar are refused, because this version can't unpack them. Without it the tar itself is written.
+    `unpack` is which tars are unpacked: those that are marked as packed, all, or none. With `keeps_modes` a file of these has another content if its mode
+    differs.
     """
 
     dest: str
     titles: t.Sequence[str] | None = None
     media_types: t.Sequence[str] | None = None
-    unpack: bool = True
+    unpack: str = MARKED
     existing: Existing = Existing.OVERWRITE
     mode: t.Callable[[str], int] = existing_mode
+    keeps_modes: bool = True
+
+    def unpacks(self, file: ArtifactFile) -> bool:
+        return file.is_packed if self.unpack == MARKED else file.is_tar and self.unpack == ALL
 
 
 class ArtifactPlan(TransferPlan):
@@ -129,14 +137,7 @@ def _plan(
     source.check_blobs(graph)
     manifest = graph.images[0].manifest
     chosen = choose_files(list_files(manifest, read, label), options.titles, options.media_types, label)
-    if options.unpack:
-        for file in chosen:
-            if file.is_packed:
-                raise UnsupportedFormat(
-                    f"{label}: {file.title!r} is packed as a tar, which this version doesn't unpack;"
-                    " choose other files with titles, or write the tar itself with unpack 'false'"
-                )
-    files = locate_files(options.dest, chosen)
+    files = locate_files(options.dest, chosen, options.unpacks, keep=options.existing is Existing.KEEP, with_mode=options.keeps_modes)
     warning = check_single_platform(graph.images[0].platform, selection, label)
     return _plan_files(source, label, graph, files, options, selection, host, verification, warning)
 
@@ -166,7 +167,7 @@ def _plan_files(
     written = [file for file in files if not file.is_unchanged and not (file.exists and options.existing.keeps_file(file.path, label))]
     moves = {file.content.digest: file.content for file in written}
     reused = {file.content.digest: file.content for file in files if file.is_unchanged and file.content.digest not in moves}
-    sink = FilesSink(files[0].folder, written, options.mode, as_one=True)
+    sink = FilesSink(files[0].folder, written, options.mode, as_one=True, existing=options.existing)
     transfer = Transfer(
         source.source,
         sink,
@@ -191,7 +192,7 @@ def _plan_files(
         warnings=(warning,) if warning is not None else (),
     )
     rows = [file_facts(file.path, file.file.title, file.content, changed=file in written) for file in files]
-    return ArtifactPlan([row], results={"files": rows}, files=tuple(file.path for file in files))
+    return ArtifactPlan([row], results={"files": rows}, files=tuple(file.path for file in files if file.unpacked != ()))
 
 
 def _change(file: TargetFile, is_written: bool) -> RefChange:

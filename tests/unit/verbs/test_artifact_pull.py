@@ -16,33 +16,21 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
-from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
-from ansible_collections.longshore.images.plugins.module_utils.places.registry.source import RegistrySource
-from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.artifact_pull import FileOptions, plan_artifact_pull
+from tests.support.artifact_pulls import NAME, content, files_in
+from tests.support.artifact_pulls import pull as pull_artifact
 from tests.support.faults import Event, FileEvents, end_of, fail_events, kill_at, record_events, start_child
 from tests.support.images import FakeRepository, Image, RemoteRepository, make_files, make_image
 from tests.support.titles import UNSAFE
 
-NAME = "r.test/files:1"
-HOST = Platform.parse("linux/amd64")
 FILES = make_files([("a.txt", b"new a"), ("sub/b.txt", b"new b" * 1000), ("sub/empty", b"")])
 NEW = {"a.txt": b"new a", "sub/b.txt": b"new b" * 1000, "sub/empty": b""}
 
 
 def pull(dest: Path | str, artifact: Image | FakeRepository = FILES, check: bool = False, **options: t.Any) -> Plan:
-    repository = artifact if isinstance(artifact, FakeRepository) else FakeRepository({NAME: artifact})
-
-    def find_source() -> RegistrySource:
-        return RegistrySource(Reference.parse(NAME), t.cast(Repository, repository), t.cast(t.Any, None))
-
-    with Workers(2) as workers:
-        plan = plan_artifact_pull(find_source, NAME, FileOptions(str(dest), **options), selection=Selection((HOST,), explicit=False), host=HOST)
-        return plan if check else plan.apply(workers)
+    return pull_artifact(dest, artifact, check, **options)
 
 
 def apply(plan: Plan) -> None:
@@ -57,15 +45,6 @@ def error_of(plan: Plan) -> tuple[str, str]:
     assert row["failed"], row
     assert [file["changed"] for file in plan.facts()["files"]] == [False] * len(plan.facts()["files"])
     return row["error"], row["msg"]
-
-
-def content(folder: Path) -> dict[str, bytes | None]:
-    """Return every entry below FOLDER, with the content of files."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in sorted(folder.rglob("*"))}
-
-
-def files_in(folder: Path) -> dict[str, bytes]:
-    return {name: data for name, data in content(folder).items() if data is not None}
 
 
 def test_check_mode_predicts_the_run_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
@@ -243,22 +222,6 @@ def test_a_raw_layer_of_a_model_is_written_under_its_path(tmp_path: Path) -> Non
     pull(f"{tmp_path}/", model)
 
     assert files_in(tmp_path) == {"w/model.gguf": b"weights"}
-
-
-PACKED = {
-    "folder of oras": make_files([("docs", b"tar")], layer_annotations={"io.deis.oras.content.unpack": "true"}),
-    "layer of a model": make_files([("docs", b"tar")], media_type="application/vnd.cncf.model.doc.v1.tar+gzip"),
-}
-
-
-@pytest.mark.parametrize("artifact", PACKED.values(), ids=PACKED)
-def test_a_packed_file_is_refused_and_written_as_a_tar_on_request(tmp_path: Path, artifact: Image) -> None:
-    error, message = error_of(pull(f"{tmp_path}/", artifact))
-    assert (error, "unpack" in message, content(tmp_path)) == ("unsupported_format", True, {})
-
-    pull(f"{tmp_path}/", artifact, unpack=False)
-
-    assert files_in(tmp_path) == {"docs": b"tar"}
 
 
 def test_an_image_is_refused_with_the_module_for_its_files(tmp_path: Path) -> None:

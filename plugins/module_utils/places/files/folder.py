@@ -18,6 +18,7 @@ from ...folders import Folder, open_path
 from ...oci.artifact_files import ArtifactFile
 from ...oci.digest import Digest, hash_stream
 from ...oci.manifest import Descriptor
+from .extract_record import PREFIX, find_unchanged, record_name
 
 # The folder of unfinished files, beside the files that they will replace.
 STAGING = ".longshore-files"
@@ -32,10 +33,17 @@ class TargetFile:
     file: ArtifactFile
     current: Digest | None
     exists: bool
+    # For a tar that is unpacked: the path below the folder that all its members have. `current` then is the digest of the tar whose files are there now.
+    unpacked: t.Optional[tuple[str, ...]] = None  # noqa: UP045 - the annotations of dataclasses are evaluated on Python 3.9
 
     @property
     def path(self) -> str:
-        return os.path.join(self.folder, self.name)
+        return os.path.join(self.folder, *self.unpacked) if self.unpacked is not None else os.path.join(self.folder, self.name)
+
+    @property
+    def record(self) -> str:
+        """The name of the record of the files that a tar had."""
+        return record_name({"artifact": self.file.title})
 
     @property
     def content(self) -> Descriptor:
@@ -46,25 +54,36 @@ class TargetFile:
         return self.current == self.content.digest
 
 
-def locate_files(dest: str, files: t.Sequence[ArtifactFile]) -> list[TargetFile]:
+def locate_files(
+    dest: str,
+    files: t.Sequence[ArtifactFile],
+    unpacks: t.Callable[[ArtifactFile], bool] = lambda _file: False,
+    *,
+    keep: bool = False,
+    with_mode: bool = True,
+) -> list[TargetFile]:
     """Return where FILES go below DEST, and what is there now. Every existing file is hashed: times and sizes prove nothing.
 
-    DEST is the path of the file if there is only one, unless it ends with a slash or is a folder. Raises InputOutputError for a link on the way to a file,
+    DEST is the path of the file if there is only one, unless it ends with a slash or is a folder. UNPACKS says which files are unpacked; they always go below
+    DEST, with WITH_MODE their modes count as content, and with KEEP any content that is there counts. Raises InputOutputError for a link on the way to a file,
     UnsupportedFormat for a folder in place of a file.
     """
-    is_folder = len(files) != 1 or dest.endswith("/") or os.path.isdir(dest)
+    is_folder = len(files) != 1 or unpacks(files[0]) or dest.endswith("/") or os.path.isdir(dest)
     path = os.path.abspath(dest)
     folder, names = (path, [file.title for file in files]) if is_folder else (os.path.dirname(path), [os.path.basename(path)])
     for name in names:
-        if STAGING in name.split("/"):
-            raise UnsupportedFormat(f"{os.path.join(folder, name)}: {STAGING} is the folder of unfinished files; give the file another title")
+        if any(part == STAGING or part.startswith(PREFIX) for part in name.split("/")):
+            raise UnsupportedFormat(f"{os.path.join(folder, name)} has a name that Longshore uses for its own files; give the file another title")
     with contextlib.ExitStack() as stack:
         opened = _open_or_none(folder)
         if opened is not None:
             stack.enter_context(opened)
         elif not is_folder:
             raise InputOutputError(f"{path} can't be written: the folder {folder} doesn't exist")
-        return [_look(opened, folder, name, file) for name, file in zip(names, files)]
+        return [
+            _look_at_tree(opened, folder, file, keep, with_mode) if unpacks(file) else _look(opened, folder, name, file)
+            for name, file in zip(names, files)
+        ]
 
 
 def _open_or_none(path: str) -> Folder | None:
@@ -73,6 +92,23 @@ def _open_or_none(path: str) -> Folder | None:
             return open_path(path)
         except FileNotFoundError:
             return None
+
+
+def _look_at_tree(folder: Folder | None, path: str, file: ArtifactFile, keep: bool, with_mode: bool) -> TargetFile:
+    """Return what is there now of a tar that is unpacked. Its files are known from the record that the run wrote that unpacked them."""
+    # A tar that isn't made for a title has any names.
+    root = tuple(file.title.split("/")) if file.is_packed else ()
+    found = TargetFile(path, file.title, file, None, exists=False, unpacked=root)
+    if folder is None:
+        return found
+    with naming_path_in_errors(found.path):
+        try:
+            with folder.parent_of("/".join(root)) as (parent, entry):
+                exists = bool(root) and parent.status(entry) is not None
+        except FileNotFoundError:
+            exists = False
+    entries = find_unchanged(folder, found.record, str(file.content.digest), keep=keep, with_mode=with_mode)
+    return dataclasses.replace(found, current=file.content.digest if entries is not None else None, exists=exists)
 
 
 def _look(folder: Folder | None, path: str, name: str, file: ArtifactFile) -> TargetFile:

@@ -21,10 +21,14 @@ from ...oci.graph import Graph, NamedGraph
 from ...oci.manifest import Descriptor
 from ...store import partials
 from ...transfer.interfaces import Content, PartialBlob
+from ..existing import Existing
 from .folder import STAGING, TargetFile
 
 _FOLDER_MODE = 0o755
 _WAIT_SECONDS = 300.0
+
+if t.TYPE_CHECKING:
+    from .staged_trees import StagedTree
 
 Fill = t.Callable[[PartialBlob], None]
 
@@ -32,11 +36,20 @@ Fill = t.Callable[[PartialBlob], None]
 class FilesSink:
     """The files of one artifact as the target of a transfer. MODE returns the mode of a new file at a path.
 
-    With AS_ONE, a folder that doesn't exist yet appears with all its files by one rename.
+    With AS_ONE, a folder that doesn't exist yet appears with all its files by one rename. EXISTING says what happens to files in place of those of a tar.
     """
 
-    def __init__(self, folder: str, files: t.Sequence[TargetFile], mode: t.Callable[[str], int], *, as_one: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str,
+        files: t.Sequence[TargetFile],
+        mode: t.Callable[[str], int],
+        *,
+        as_one: bool = False,
+        existing: Existing = Existing.OVERWRITE,
+    ) -> None:
         self.folder = folder
+        self.existing = existing
         self.as_one = as_one
         self.files = files
         self.mode = mode
@@ -121,6 +134,7 @@ class FilesWriter:
 
     def publish_images(self, unused_images: t.Sequence[NamedGraph]) -> None:
         """Give all files their names. Each is complete and durable before the first gets its name, so each path has its old content or its new one."""
+        trees = self._unpack()
         ready = self._prepare()
         changed: dict[str, Folder] = {}
         with contextlib.ExitStack() as stack:
@@ -131,17 +145,33 @@ class FilesWriter:
             for folder in changed.values():
                 with naming_path_in_errors(folder.path):
                     folder.sync()
+        for tree in trees:
+            tree.publish(self._folder)
         if self._new is not None:
             # The staging folder is in it, because its lock keeps other runs away until the folder has its name.
             with naming_path_in_errors(self._sink.folder):
                 self._new.publish()
         self._published = True
 
+    def _unpack(self) -> t.Sequence[StagedTree]:
+        """Unpack the files that are tars into the staging folder, durably. Raises UnsupportedFormat if two files of the artifact have one path."""
+        packed = [file for file in self._sink.files if file.unpacked is not None]
+        if not packed:
+            return ()
+        from .staged_trees import stage_trees
+
+        self._is_useless = True
+        return stage_trees(
+            self._folder, self._staging, packed, [file.name for file in self._sink.files if file.unpacked is None], self._sink.existing
+        )
+
     def _prepare(self) -> list[tuple[TargetFile, str]]:
         """Return the files with the names of their content in the staging folder, which is durable. Two files with one digest need two of them."""
         ready: list[tuple[TargetFile, str]] = []
         taken: set[Digest] = set()
         for number, file in enumerate(self._sink.files):
+            if file.unpacked is not None:
+                continue
             digest = file.content.digest
             staged = partials.file_name(digest)
             if digest in taken:
