@@ -43,6 +43,12 @@ options:
     description: Whether to return the tags of each repository. This costs at least one more request for each repository.
     type: bool
     default: false
+  tag_types:
+    description:
+      - Whether to return what each tag is, an image, an index or an artifact of some type. It needs O(list_tags).
+      - This costs one request for each tag that O(tag_pattern), O(tag_versions) and O(newest) choose, which some registries count as a pull.
+    type: bool
+    default: false
   tag_pattern:
     description: A regular expression. Only tags that contain a match are returned.
     type: str
@@ -151,6 +157,24 @@ results:
       type: list
       elements: str
       sample: ["1.27.3", "1.27.2"]
+    tag_types:
+      description: The types of the tags, in the order of C(tags).
+      returned: when O(tag_types) is set
+      type: list
+      elements: dict
+      contains:
+        tag:
+          description: The tag.
+          type: str
+          sample: 1.4.0
+        media_type:
+          description: The media type of the manifest or index. Null if it was deleted after the tags were listed, or has a format that no module reads.
+          type: str
+          sample: application/vnd.oci.image.manifest.v1+json
+        artifact_type:
+          description: The type in the manifest of an artifact, else that of its config. Null for an image and for an index.
+          type: str
+          sample: application/vnd.cncf.helm.config.v1+json
 rate_limit:
   description: The rate limit of the registry, as C(limit) and C(remaining). Null when no registry reported one.
   returned: success
@@ -193,6 +217,7 @@ def argument_spec() -> Arguments:
         official={"type": "bool"},
         min_stars={"type": "int"},
         list_tags={"type": "bool", "default": False},
+        tag_types={"type": "bool", "default": False},
         tag_pattern={"type": "str"},
         tag_versions={"type": "str"},
         newest={"type": "int"},
@@ -208,7 +233,10 @@ def facts(task: RegistryTask) -> dict[str, t.Any]:
     choice = TagChoice.parse(params["tag_pattern"], params["tag_versions"], params["newest"])
     if choice != TagChoice() and not params["list_tags"]:
         raise InvalidOption("tag_pattern, tag_versions and newest choose among tags; set list_tags too")
-    return {"results": find_repositories(task.registries, registry, wanted, choice if params["list_tags"] else None, task.workers)}
+    if params["tag_types"] and not params["list_tags"]:
+        raise InvalidOption("tag_types describes tags; set list_tags too")
+    choice_of_tags = choice if params["list_tags"] else None
+    return {"results": find_repositories(task.registries, registry, wanted, choice_of_tags, task.workers, types=params["tag_types"])}
 
 
 def main() -> t.NoReturn:

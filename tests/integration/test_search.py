@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from tests.support import modules
 from tests.support.hub import Hub, leading_proxy, row
-from tests.support.images import make_image
+from tests.support.images import make_files, make_image, make_index
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port, needed, running_registry
 
@@ -81,6 +82,23 @@ def test_check_mode_returns_the_same(catalog: Registry) -> None:
 
 
 # Tags.
+
+
+def test_the_types_of_tags_are_read_on_request(anonymous: Registry, recording: Recorder, repository: str) -> None:
+    for tag, image in {"1": make_image("typed", 1), "2": make_index("typed", ("linux/amd64",))}.items():
+        anonymous.put(image, repository, tag)
+    anonymous.put(make_files([("a", b"a")], config_type="application/vnd.cncf.helm.config.v1+json"), repository, "3")
+    anonymous.put(make_image("unasked", 1), repository, "other")
+
+    (row,) = search(recording.host, repository, exact=True, list_tags=True, tag_types=True, tag_pattern="^[0-9]")["results"]
+
+    assert row["tag_types"] == [
+        {"tag": "1", "media_type": media_types.OCI_MANIFEST, "artifact_type": None},
+        {"tag": "2", "media_type": media_types.OCI_INDEX, "artifact_type": None},
+        {"tag": "3", "media_type": media_types.OCI_MANIFEST, "artifact_type": "application/vnd.cncf.helm.config.v1+json"},
+    ]
+    assert sorted(line.split()[1].rpartition("/")[2] for line in recording.lines if "manifests" in line) == ["1", "2", "3"]
+    assert modules.fail("image_search_info", {"registry": anonymous.host, "term": repository, "tag_types": True})["error"] == "invalid_option"
 
 
 def tags(catalog: Registry, **options: t.Any) -> list[str]:

@@ -96,6 +96,11 @@ class Manifest:
         kind = self.config.media_type
         return kind in media_types.IMAGE_CONFIGS or (self.media_type == media_types.DOCKER_MANIFEST and kind == media_types.UNNAMED_CONFIG)
 
+    @property
+    def kind(self) -> str | None:
+        """The type of an artifact, which is that in the manifest, else that of the config. None for an image."""
+        return self.artifact_type or (None if self.is_image else self.config.media_type)
+
     def to_bytes(self) -> bytes:
         return encode_canonical(
             {

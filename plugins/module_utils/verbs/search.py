@@ -11,7 +11,8 @@ import itertools
 import re
 import typing as t
 
-from ..errors import InvalidOption
+from ..errors import ImageNotFound, InvalidOption, UnsupportedFormat
+from ..oci.manifest import Index, read_manifest
 from ..oci.reference import DOCKER_HUB, Reference
 from ..oci.regex import compile_regex
 from ..oci.version_range import VersionRange
@@ -83,9 +84,38 @@ class TagChoice:
 
 
 def find_repositories(
+    registries: Registries, registry: str, wanted: SearchQuery, choice: TagChoice | None, workers: Workers, *, types: bool = False
+) -> list[dict[str, t.Any]]:
+    """Return a row for each repository: those of docker.io by stars, others in the order of their registry. With CHOICE their tags are listed too.
+
+    With TYPES the manifest of each chosen tag is read, for the type of its image or artifact.
+    """
+    rows = _find_repositories(registries, registry, wanted, choice, workers)
+    if types:
+        tags = [(row, tag) for row in rows for tag in row["tags"]]
+        found = workers.map(lambda item: _read_type(registries, Reference.parse(f"{item[0]['name']}:{item[1]}")), tags)
+        for row in rows:
+            row["tag_types"] = []
+        for (row, tag), kind in zip(tags, found):
+            row["tag_types"].append({"tag": tag, **kind})
+    return rows
+
+
+def _read_type(registries: Registries, reference: Reference) -> dict[str, str | None]:
+    """Return the type of a tag. It has none if its manifest has been deleted since the list, or is in a format that no module reads."""
+    repository = registries.repository(reference)
+    try:
+        root = repository.fetch_manifest(reference)
+        document = read_manifest(repository.read_document(root), root.media_type, str(reference))
+    except (ImageNotFound, UnsupportedFormat):
+        return {"media_type": None, "artifact_type": None}
+    repository.forget_documents()
+    return {"media_type": root.media_type, "artifact_type": None if isinstance(document, Index) else document.kind}
+
+
+def _find_repositories(
     registries: Registries, registry: str, wanted: SearchQuery, choice: TagChoice | None, workers: Workers
 ) -> list[dict[str, t.Any]]:
-    """Return a row for each repository: those of docker.io by stars, others in the order of their registry. With CHOICE their tags are listed too."""
 
     def read_tags(one: FoundRepository) -> list[Reference] | None:
         return listing.list_tags(registries.repository(one.reference))
