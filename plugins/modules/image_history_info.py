@@ -78,7 +78,7 @@ actions:
   elements: str
   sample: []
 history:
-  description: The build steps, newest first.
+  description: The build steps, newest first. An artifact has one for each file, the last file first.
   returned: success
   type: list
   elements: dict
@@ -90,7 +90,7 @@ history:
       description: The command of the step.
       type: str
     comment:
-      description: The comment of the step.
+      description: The comment of the step. For a file of an artifact its title.
       type: str
     empty_layer:
       description: Whether the step created no layer.

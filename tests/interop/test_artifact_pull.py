@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import modules
 from tests.support.registry import Registry, needed, running_registry
+from tests.support.signing import make_keys, sign
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +136,62 @@ def test_the_files_of_artifact_push_come_back(registry: Registry, folder: Path, 
     modules.run("artifact_pull", {"name": name, "dest": str(tmp_path / "ours")})
 
     assert files_in(tmp_path / "ours") == {"a.bin": (folder / "a.bin").read_bytes(), "docs/b.txt": b"text\n"}
+
+
+def test_a_signed_artifact_is_pulled_and_an_unsigned_one_is_refused(registry: Registry, folder: Path, tmp_path: Path) -> None:
+    needed("cosign")
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    make_keys(keys)
+    name = f"{registry.host}/signed:1"
+    oras("push", "--plain-http", name, "a.bin", folder=folder)
+    options = {"name": name, "dest": f"{tmp_path}/ours/", "trust": [{"scope": "", "keys": [str(keys / "cosign.pub")]}]}
+
+    refused = modules.fail("artifact_pull", options)
+    assert (refused["error"], (tmp_path / "ours").exists()) == ("unsigned", False)
+    digest = oras("resolve", "--plain-http", name, folder=folder).strip()
+    sign(keys, f"{registry.host}/signed@{digest}")
+
+    done = modules.check_do_again("artifact_pull", options, place=tmp_path / "ours")
+
+    assert done["images"][0]["verification"]["accepted"]
+    assert files_in(tmp_path / "ours") == {"a.bin": (folder / "a.bin").read_bytes()}
+
+
+def podman(*words: str, folder: Path) -> str:
+    """Run podman with a private storage in FOLDER."""
+    needed("podman")
+    storage = ["--root", str(folder / "root"), "--runroot", str(folder / "run"), "--storage-driver", "vfs"]
+    result = subprocess.run(["podman", *storage, *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_an_artifact_of_podman_is_pulled_and_podman_pulls_ours(registry: Registry, folder: Path, tmp_path: Path) -> None:
+    theirs, ours = f"{registry.host}/podman:1", f"{registry.host}/forpodman:1"
+    podman("artifact", "add", theirs, str(folder / "sub" / "b.txt"), folder=tmp_path)  # 5.4 gives several files the title of the last one
+    podman("artifact", "push", "--tls-verify=false", theirs, folder=tmp_path)
+    modules.run("artifact_push", {"name": ours, "files": [{"path": str(folder / "a.bin")}], "type": "application/vnd.test"})
+
+    modules.run("artifact_pull", {"name": theirs, "dest": f"{tmp_path}/ours/"})
+    podman("artifact", "pull", "--tls-verify=false", ours, folder=tmp_path)
+
+    assert files_in(tmp_path / "ours") == {"b.txt": b"text\n"}
+    manifest = json.loads(podman("artifact", "inspect", ours, folder=tmp_path))["Manifest"]
+    assert [layer["annotations"]["org.opencontainers.image.title"] for layer in manifest["layers"]] == ["a.bin"]
+    assert manifest["artifactType"] == "application/vnd.test"
+
+
+def test_the_history_and_the_lock_of_an_artifact_are_those_of_its_manifest(registry: Registry, folder: Path, tmp_path: Path) -> None:
+    name = f"{registry.host}/history:1"
+    oras("push", "--plain-http", name, "a.bin", "sub/b.txt", folder=folder)
+    manifest = json.loads(oras("manifest", "fetch", "--plain-http", name, folder=tmp_path))
+    (tmp_path / "lock").mkdir()
+
+    history = modules.run("image_history_info", {"name": name, "remote": True})["history"]
+    locked = modules.check_do_again("image_lock", {"name": [name], "path": f"{tmp_path}/lock/files.lock"}, place=tmp_path / "lock")
+
+    assert [(step["digest"], step["size"], step["comment"]) for step in history] == [
+        (layer["digest"], layer["size"], layer["annotations"]["org.opencontainers.image.title"]) for layer in reversed(manifest["layers"])
+    ]
+    assert locked["images"][0]["digest"] == oras("resolve", "--plain-http", name, folder=folder).strip()

@@ -83,7 +83,7 @@ class Inspector:
             inspected.check_complete()
             raise
         config = inspected.config(image)
-        if image is None or config is None:
+        if image is None or (config is None and image.manifest.is_image):
             inspected.check_complete()
             raise ImageNotFound(f"{selector} is in {self._place}, but has no history")
         return inspected.correct_history(
@@ -172,14 +172,17 @@ def _absent_row(selector: Reference | Digest) -> Facts:
     return {"name": name, "digest": None if digest is None else str(digest), "present": False, "changed": False}
 
 
-def history_facts(image: ImageNode, config: ImageConfig) -> list[Facts]:
-    """Return the steps of a config with the layers that they made, newest first. A layer without a history entry gets a separate step."""
+def history_facts(image: ImageNode, config: ImageConfig | None) -> list[Facts]:
+    """Return the steps of a config with the layers that they made, newest first. A layer without a history entry gets a separate step.
+
+    An artifact, which has no config of an image, has a step for each file, with the title as its comment.
+    """
     layers = _layer_facts(image, config)
     steps: list[Facts] = []
-    for entry in config.history:
+    for entry in config.history if config is not None else ():
         layer = layers.pop(0) if not entry.empty_layer and layers else None
         steps.append(_step(entry.created, entry.created_by, entry.comment, layer, entry.empty_layer))
-    steps += [_step(None, None, None, layer, False) for layer in layers]
+    steps += [_step(None, None, None if image.manifest.is_image else layer["title"], layer, False) for layer in layers]
     return steps[::-1]
 
 
@@ -216,7 +219,7 @@ def _artifact_type(image: ImageNode | None) -> str | None:
     if image is None:
         return None
     manifest = image.manifest
-    return manifest.artifact_type or (None if manifest.is_image else manifest.config.media_type)
+    return manifest.kind
 
 
 def _content_facts(graph: Graph | None) -> list[Facts]:
