@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ListedImage
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -26,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.rules impor
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
 from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from tests.support.images import Image, make_image, make_index
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, engine_image
 from tests.support.recorder import Recorder
 from tests.support.registry import Registry, free_port
 from tests.support.trust import Key, make_key, put_simple_signature
@@ -166,13 +165,13 @@ def test_an_image_is_accepted_by_the_signature_of_its_index_or_of_its_manifest(s
     node = next(node for node in scene.image.graph.images if node.platform == HOST)
     digests = (Digest.of(b"of another repository"), node.descriptor.digest, scene.image.root.digest)
     name = Reference.parse(scene.name)
-    scene.engine.images[name] = ListedImage(frozenset([name]), digests, node.manifest.config.digest)
+    scene.engine.images[name] = engine_image([name], digests, node.manifest.config.digest)
     trust = signed_by(make_key())
     assert scene.refusal(trust, "missing") == "unsigned"
     scene.sign()
     assert scene.accepted(trust, "missing")
     # The engine has another image than its digests say.
-    scene.engine.images[name] = ListedImage(frozenset([name]), digests, Digest.of(b"another image"))
+    scene.engine.images[name] = engine_image([name], digests, Digest.of(b"another image"))
     assert scene.refusal(trust, "missing") == "unsigned"
 
 

@@ -348,7 +348,7 @@ class TestHowAnEngineIsReached:
         modules.run("image_deliver", {**options, "docker_host": f"unix://{docker.folder}/docker.sock"})
         with short_folder() as folder, Relay(docker.folder / "docker.sock").on_socket(folder / "r.sock") as relay:
             assert not modules.run("image_deliver", {**options, "docker_host": f"unix://{folder}/r.sock"})["changed"]
-        assert relay.lines == ["GET /_ping HTTP/1.1", "GET /info HTTP/1.1", "GET /images/json HTTP/1.1"]
+        assert relay.lines == ["GET /_ping HTTP/1.1", "GET /info HTTP/1.1", "GET /images/json?all=1 HTTP/1.1"]
 
     def test_docker_is_reached_over_tcp_with_tls_both_ways(self, docker: engines.Docker, store: str, tmp_path: Path) -> None:
         make_authority(tmp_path)

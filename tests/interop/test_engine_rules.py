@@ -17,6 +17,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.http_api i
 from ansible_collections.longshore.images.plugins.module_utils.engine.podman import PodmanProgram
 from tests.support import engines
 from tests.support.engines import HOST, OTHER, runnable_image, runnable_index
+from tests.support.forked import run_forked
 from tests.support.registry import Registry, running_registry
 from tests.support.targets import Target, fail, run, twice
 
@@ -86,6 +87,12 @@ def test_an_engine_is_listed_once_for_all_images_of_a_task(
     for module, options in tasks:
         run(target, module, check=True, **options)
         assert list(take().values()) == [1], (module, options)
+    scheme = {"docker": "docker-daemon"}.get(target.title, target.title)
+    copies = [{"src": f"{scheme}:{one}", "dest": f"{scheme}:copied:1"}, {"src": f"docker://{two}", "dest": f"{scheme}:copied:2"}]
+    address = {option: value for option, value in target.options.items() if option != "engine"}
+    copied = run_forked("image_copy", {"images": copies, "platform": [HOST], **address}, check=True, env=target.env)
+    assert copied["changed"], copied
+    assert list(take().values()) == [1]
 
 
 @on_connections

@@ -16,18 +16,22 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.digest_nam
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import (
     Chunks,
     Description,
-    Details,
     EngineImage,
     EngineLayers,
     LayersByChain,
     LayersByDigest,
     LayersOf,
-    ListedImage,
 )
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+
+
+def engine_image(names: t.Iterable[Reference], digests: t.Iterable[Digest], image_id: Digest | None = None, **facts: t.Any) -> EngineImage:
+    """Return an image that an engine identifies by its ID if it knows one, else by the first digest."""
+    found = tuple(digests)
+    return EngineImage(image_id or found[0], {name: str(name) for name in names}, image_id=image_id, digests=found, **facts)
 
 
 @dataclasses.dataclass
@@ -39,7 +43,7 @@ class MemoryEngine:
 
     loads_oci: bool = True
     platform: Platform | None = None
-    images: dict[Reference, ListedImage] = dataclasses.field(default_factory=dict)
+    images: dict[Reference, EngineImage] = dataclasses.field(default_factory=dict)
     reactions: list[t.Literal["refuses", "forgets", "dies"] | None] = dataclasses.field(default_factory=list)
     loaded_blobs: list[list[str]] = dataclasses.field(default_factory=list)
     requests: list[str] = dataclasses.field(default_factory=list)
@@ -52,11 +56,11 @@ class MemoryEngine:
     title = "docker"
     place = "memory"
 
-    def list_images(self) -> list[ListedImage]:
+    def list_images(self, unused_host: Platform) -> list[EngineImage]:
         self.requests.append("images")
         return list(self.images.values())
 
-    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[EngineImage], layers_of: LayersOf) -> EngineLayers:
         self.requests.append("layers")
         if not self.loads_oci:
             return LayersByChain([])
@@ -77,13 +81,6 @@ class MemoryEngine:
         if reaction is None:
             self._keep(listed)
 
-    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
-        return [
-            EngineImage(digest, dict.fromkeys(image.names, str(name)), Details, image.image_id, image.digests)
-            for name, image in self.images.items()
-            for digest in [next(iter((*image.digests, *([image.image_id] if image.image_id else []))))]
-        ]
-
     def remove(self, name: str) -> None:
         self.images.pop(Reference.parse(name), None)
 
@@ -92,7 +89,7 @@ class MemoryEngine:
 
     def tag(self, image: EngineImage, name: Reference) -> None:
         source = next(one for one in self.images.values() if image.digest in (*one.digests, one.image_id))
-        self.images[name] = dataclasses.replace(source, names=frozenset([name]))
+        self.images[name] = dataclasses.replace(source, names={name: str(name)})
 
     def describe(self, unused_image: EngineImage) -> Description | None:
         return None
@@ -101,11 +98,11 @@ class MemoryEngine:
         if self.loads_oci:
             for entry in listed["manifests"]:
                 name = Reference.parse(entry["annotations"]["io.containerd.image.name"])
-                self.images[name] = ListedImage(frozenset([name]), (Digest.parse(entry["digest"]),), None)
+                self.images[name] = engine_image([name], [Digest.parse(entry["digest"])])
         else:
             for entry in listed:
                 name = from_tag(Reference.parse((entry["RepoTags"] or ["none@sha256:" + "0" * 64])[0]))
                 image_id = Digest("sha256", entry["Config"].rpartition("/")[2])
-                self.images[name] = ListedImage(
-                    frozenset([name] if entry["RepoTags"] else []), (name.digest,) if name.digest and entry["RepoTags"] else (), image_id
+                self.images[name] = engine_image(
+                    [name] if entry["RepoTags"] else [], [name.digest] if name.digest and entry["RepoTags"] else [], image_id
                 )

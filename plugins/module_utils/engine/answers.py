@@ -17,7 +17,7 @@ from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
 from .digest_names import from_tag
-from .interfaces import Details, EngineImage, ListedImage, ListedManifest
+from .interfaces import Details, EngineImage, ListedManifest
 
 MAX_LIST = MAX_ENGINE_LIST
 
@@ -32,24 +32,6 @@ def parse_answer(what: str, parse: t.Callable[[], _Parsed]) -> _Parsed:
         raise EngineError(str(error)) from error
     except InvalidReference as error:
         raise EngineError(f"{what}: {sanitise(str(error))}") from error
-
-
-def parse_listed_image(row: Document, has_image_ids: bool, names: t.Mapping[Reference, str] | None = None) -> ListedImage:
-    """Parse a row of the image list of Docker or Podman. Its `Id` is the digest of a config (HAS_IMAGE_IDS), or of an index or a manifest.
-
-    NAMES are the names of the image, by default those in the row.
-    """
-
-    def parse() -> ListedImage:
-        found = names if names is not None else _parse_row_names(row)
-        digests = [Digest.parse(text.rpartition("@")[2]) for text in row.texts("RepoDigests", None) if "@sha" in text]
-        digests += [name.digest for name in found if name.digest is not None]
-        identifier = _parse_id(row.required_text("Id"))
-        return ListedImage(
-            frozenset(found), tuple(dict.fromkeys(digests if has_image_ids else [identifier, *digests])), identifier if has_image_ids else None
-        )
-
-    return parse_answer(row.what, parse)
 
 
 def parse_listed_manifests(row: Document) -> tuple[ListedManifest, ...]:
@@ -77,23 +59,26 @@ def parse_platform(document: Document, os_key: str, architecture_key: str, varia
 def parse_engine_image(
     row: Document, has_image_ids: bool, is_used: t.Callable[[Digest], bool], names: t.Mapping[Reference, str] | None = None
 ) -> EngineImage:
-    """Parse a row of that list as an image that can be pruned. NAMES are its names in the spelling of the engine, by default those in the row."""
+    """Parse a row of the image list of Docker or Podman. Its `Id` is the digest of a config (HAS_IMAGE_IDS), or of an index or a manifest.
+
+    NAMES are the names of the image in the spelling of the engine, by default those in the row. The details are parsed when they are read.
+    """
 
     def parse() -> EngineImage:
-        listed = parse_listed_image(row, has_image_ids, names)
-        digest = listed.image_id or listed.digests[0]
         found = names if names is not None else _parse_row_names(row)
+        digests = [Digest.parse(text.rpartition("@")[2]) for text in row.texts("RepoDigests", None) if "@sha" in text]
+        digests += [name.digest for name in found if name.digest is not None]
+        identifier = _parse_id(row.required_text("Id"))
         parent = row.text("ParentId")
-        details = _parse_details(row)
         return EngineImage(
-            digest=digest,
+            digest=identifier,
             names=found,
-            details=lambda: details,
-            image_id=listed.image_id,
-            digests=listed.digests,
-            other_names=() if found else (str(digest),),
+            read_details=lambda: parse_answer(row.what, lambda: _parse_details(row)),
+            image_id=identifier if has_image_ids else None,
+            digests=tuple(dict.fromkeys(digests if has_image_ids else [identifier, *digests])),
+            other_names=() if found else (str(identifier),),
             parent=_parse_id(parent) if parent else None,
-            in_use=is_used(digest),
+            read_use=lambda: is_used(identifier),
         )
 
     return parse_answer(row.what, parse)

@@ -24,7 +24,7 @@ from ..oci.text import split_lines
 from ..programs import Finished
 from .address import Address
 from .answers import parse_answer, parse_engine_names
-from .interfaces import Chunks, Description, Details, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
+from .interfaces import Chunks, Description, Details, EngineImage, EngineLayers, LayersByDigest, LayersOf, seconds_to_load
 from .program import run_engine_program, stream_engine_program
 
 _HEADER = re.compile(rb"REF\s+TYPE\s+DIGEST\s+STATUS\s+SIZE\s+UNPACKED\s*")
@@ -52,9 +52,20 @@ class Containerd:
         self._command = [program, "--address", socket, "--namespace", namespace]
         self._timeout = timeout
 
-    def list_images(self) -> list[ListedImage]:
-        """Return all images. Images that aren't unpacked, after a failed import or because they are for other platforms, are listed as not usable."""
-        return [ListedImage(frozenset(parse_engine_names([record.name])), (record.digest,), None, record.usable) for record in self._list_records()]
+    def list_images(self, host: Platform) -> list[EngineImage]:
+        """Return all images. Images that aren't unpacked, after a failed import or because they are for other platforms, are listed as not usable.
+
+        containerd lists only their root digest, so age and labels are read from the config.
+        """
+        records: dict[Digest, list[_Record]] = {}
+        for record in self._list_records():
+            records.setdefault(record.digest, []).append(record)
+        list_used = functools.cache(self._find_used_names)
+        list_blobs = functools.cache(self._list_blobs)
+        return [
+            _build_image(digest, same, list_used, functools.cache(functools.partial(self._read_details, digest, host, list_blobs)))
+            for digest, same in records.items()
+        ]
 
     def _list_records(self) -> list[_Record]:
         done = self._run("images", "check")
@@ -66,7 +77,7 @@ class Containerd:
             raise EngineError(f"{self.title} at {self.place} can't list its images: {done.failure_text}")
         return [_parse_record(line) for line in split_lines(rows.decode("utf-8", "replace")) if line]
 
-    def read_layers(self, unused_listed: t.Sequence[ListedImage], unused_layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, unused_listed: t.Sequence[EngineImage], unused_layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(self._list_blobs())
 
     def _list_blobs(self) -> set[Digest]:
@@ -85,20 +96,6 @@ class Containerd:
         else:
             options = ["--platform", str(platform)] if platform is not None else []
         self._run_checked("images", "import", *options, "-", standard_input=archive, seconds=seconds_to_load(size, self._timeout))
-
-    # Pruning.
-
-    def list_prunable_images(self, host: Platform) -> list[EngineImage]:
-        """Return all images. containerd lists only their root digest, so age and labels are read from the config, when `details` is called."""
-        names_by_digest: dict[Digest, list[str]] = {}
-        for record in self._list_records():
-            names_by_digest.setdefault(record.digest, []).append(record.name)
-        used = self._find_used_names()
-        list_blobs = functools.cache(self._list_blobs)
-        return [
-            _build_image(digest, names, not used.isdisjoint(names), functools.cache(functools.partial(self._read_details, digest, host, list_blobs)))
-            for digest, names in names_by_digest.items()
-        ]
 
     def _find_used_names(self) -> set[str]:
         """Return the image names that containers use."""
@@ -200,21 +197,25 @@ def _parse_record(line: str) -> _Record:
     return _Record(columns[0], parse_answer("the list of images that ctr printed", lambda: Digest.parse(columns[2])), columns[-1] == _TRUE)
 
 
-def _build_image(digest: Digest, texts: t.Sequence[str], in_use: bool, details: t.Callable[[], Details]) -> EngineImage:
+def _build_image(
+    digest: Digest, records: t.Sequence[_Record], list_used: t.Callable[[], t.Collection[str]], read_details: t.Callable[[], Details]
+) -> EngineImage:
     """Build an image from the names that containerd has for it.
 
     A name counts only if it is written in full. Kubernetes also names each image by its ID. Any other text is a name that a user or a tool chose.
     """
+    texts = [record.name for record in records]
     names = {name: text for name, text in parse_engine_names(texts).items() if str(name) == text}
     ids = tuple(text for text in texts if _ID.fullmatch(text))
     return EngineImage(
         digest=digest,
         names=names,
-        details=details,
+        read_details=read_details,
         digests=(digest,),
         other_names=ids,
-        in_use=in_use,
+        read_use=lambda: not set(texts).isdisjoint(list_used()),
         has_unknown_name=len(names) + len(ids) < len(texts),
+        usable=all(record.usable for record in records),
     )
 
 

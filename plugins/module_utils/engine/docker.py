@@ -16,11 +16,11 @@ from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .answers import parse_answer, parse_engine_image, parse_listed_image, parse_listed_manifests, parse_names_in_docker, parse_platform
+from .answers import parse_answer, parse_engine_image, parse_listed_manifests, parse_names_in_docker, parse_platform
 from .descriptions import describe_image
 from .digest_names import to_tag
 from .http_api import Api
-from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ListedImage, ManagedEngine
+from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ManagedEngine, without_parts
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
@@ -74,11 +74,19 @@ class Docker:
         self.platform = platform
         self._api = api
 
-    def list_images(self) -> list[ListedImage]:
-        return [parse_listed_image(row, True, parse_names_in_docker(row)) for row in self._api.get_list("/images/json")]
+    def list_images(self, unused_host: Platform) -> list[EngineImage]:
+        return self._parse_images(self._api.get_list("/images/json?all=1"))
 
-    def read_layers(self, listed: t.Sequence[ListedImage], unused_layers_of: LayersOf) -> EngineLayers:
-        chains = (self._read_layer_chain(image.image_id) for image in listed if image.image_id is not None)
+    def _parse_images(self, rows: t.Sequence[Document]) -> list[EngineImage]:
+        list_used = functools.cache(self._list_used)
+        return [parse_engine_image(row, self.has_image_ids, lambda digest: str(digest) in list_used(), self._parse_names(row)) for row in rows]
+
+    def _list_used(self) -> set[str | None]:
+        """Return the digests by which Docker identifies the images of all containers."""
+        return {container.text("ImageID") for container in self._api.get_list("/containers/json?all=1")}
+
+    def read_layers(self, listed: t.Sequence[EngineImage], unused_layers_of: LayersOf) -> EngineLayers:
+        chains = (self._read_layer_chain(image.image_id) for image in without_parts(listed) if image.image_id is not None)
         return LayersByChain(chain for chain in chains if chain is not None)
 
     def _read_layer_chain(self, image_id: Digest) -> tuple[Digest, ...] | None:
@@ -88,12 +96,6 @@ class Docker:
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None, *, every_platform: bool = False) -> None:
         self._api.send("/images/load?quiet=1", archive, size)
-
-    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
-        """Return all images, including intermediate images."""
-        used = {container.text("ImageID") for container in self._api.get_list("/containers/json?all=1")}
-        rows = self._api.get_list("/images/json?all=1")
-        return [parse_engine_image(row, self.has_image_ids, lambda digest: str(digest) in used, self._parse_names(row)) for row in rows]
 
     def _parse_names(self, row: Document) -> dict[Reference, str] | None:
         """Return the names of an image in the spelling of Docker, None if they are the names in ROW."""
@@ -132,11 +134,11 @@ class DockerOnContainerd(Docker):
     def _parse_names(self, unused_row: Document) -> None:
         """Return None: this store holds names by digest."""
 
-    def list_images(self) -> list[ListedImage]:
-        rows = self._api.get_list("/images/json?manifests=1")
+    def list_images(self, unused_host: Platform) -> list[EngineImage]:
+        rows = self._api.get_list("/images/json?all=1&manifests=1")
+        images = self._parse_images(rows)
         if any(row.has("Manifests") for row in rows):  # Docker leaves out an empty list
-            return [dataclasses.replace(parse_listed_image(row, False), manifests=parse_listed_manifests(row)) for row in rows]
-        images = [parse_listed_image(row, False) for row in rows]
+            return [dataclasses.replace(image, manifests=parse_listed_manifests(row)) for image, row in zip(images, rows)]
         return [
             dataclasses.replace(image, read_platform=functools.cache(functools.partial(self._read_platform, image.digests[0]))) for image in images
         ]
@@ -149,10 +151,10 @@ class DockerOnContainerd(Docker):
             return None
         return parse_answer(row.what, lambda: parse_platform(row, "Os", "Architecture", "Variant"))
 
-    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[EngineImage], layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layer for image in listed for layer in self._find_layers(image, layers_of))
 
-    def _find_layers(self, image: ListedImage, layers_of: LayersOf) -> t.Iterable[Digest]:
+    def _find_layers(self, image: EngineImage, layers_of: LayersOf) -> t.Iterable[Digest]:
         """Return the layers that Docker has if it lists IMAGE. It may have an index for other platforms only."""
         if image.manifests is not None:
             return [layer for manifest in image.manifests for layer in layers_of(manifest.digest)]

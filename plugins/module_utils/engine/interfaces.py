@@ -40,20 +40,52 @@ class ListedManifest:
 
 
 @dataclasses.dataclass(frozen=True)
-class ListedImage:
-    """An image that an engine lists.
+class Details:
+    """The properties of an image in an engine. `size` counts all its blobs, including blobs that other images share."""
 
-    `digests` are the digests of its index or manifests. `image_id` is None if the engine doesn't report it. If `usable` is False, parts are missing.
-    `manifests` are the complete manifests of the image, None if the engine doesn't report them. An engine that then may have an index for other
-    platforms only sets `read_platform`: it asks the engine for the platform of the image that it would run, None if it can't run it.
+    created: datetime.datetime | None = None
+    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    size: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineImage:
+    """An image of an engine with all its names.
+
+    `digest` identifies the image in the engine: its ID in some engines. `names` maps each name to the engine's spelling of it. `other_names` are IDs or
+    references by digest that must be removed together with the last name. `image_id` is None if the engine doesn't report it, and `digests` are those of
+    its index or manifests. `parent` is the intermediate image that this one was built on, if the engine has one. An image that `has_unknown_name` has a name
+    that is no valid reference; it is never removed, nor one that is `read_only`, in a storage that the engine only reads.
+
+    `read_details` and `read_use` ask the engine, if that is needed, for the properties and for whether a container uses the image.
+
+    If `usable` is False, parts are missing. `manifests` are the complete manifests of the image, None if the engine doesn't report them. An engine that then
+    may have an index for other platforms only sets `read_platform`: it asks the engine for the platform of the image that it would run, None if it can't
+    run it.
     """
 
-    names: frozenset[Reference]
-    digests: tuple[Digest, ...]
-    image_id: Digest | None
+    digest: Digest
+    names: t.Mapping[Reference, str]
+    read_details: t.Callable[[], Details] = Details
+    image_id: Digest | None = None
+    digests: tuple[Digest, ...] = ()
+    other_names: tuple[str, ...] = ()
+    parent: Digest | None = None
+    read_use: t.Callable[[], bool] = lambda: False
+    has_unknown_name: bool = False
+    read_only: bool = False
     usable: bool = True
     manifests: tuple[ListedManifest, ...] | None = None
     read_platform: t.Callable[[], Platform | None] | None = None
+
+    @property
+    def details(self) -> Details:
+        return self.read_details()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a container uses the image, running or stopped."""
+        return self.read_use()
 
     def has_manifest(self, digest: Digest, platform: Platform | None) -> bool:
         """Return whether the engine has the manifest DIGEST of this image completely. PLATFORM is that of the manifest. Raises EngineError."""
@@ -72,33 +104,11 @@ class ListedImage:
         return self.read_platform is None or self.read_platform() in platform.fallbacks()
 
 
-@dataclasses.dataclass(frozen=True)
-class Details:
-    """The properties of an image in an engine. `size` counts all its blobs, including blobs that other images share."""
-
-    created: datetime.datetime | None = None
-    labels: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    size: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class EngineImage:
-    """An image of an engine with all its names, as pruning needs it.
-
-    `digest` identifies the image in the engine: its ID in some engines. `names` maps each name to the engine's spelling of it. `other_names` are IDs or
-    references by digest that must be removed together with the last name. `details` reads the properties when called. An image that `has_unknown_name`
-    has a name that is no valid reference; it is never removed. `parent` is the intermediate image that this one was built on, if the engine has one.
-    """
-
-    digest: Digest
-    names: t.Mapping[Reference, str]
-    details: t.Callable[[], Details]
-    image_id: Digest | None = None
-    digests: tuple[Digest, ...] = ()
-    other_names: tuple[str, ...] = ()
-    parent: Digest | None = None
-    in_use: bool = False
-    has_unknown_name: bool = False
+def without_parts(images: t.Iterable[EngineImage]) -> list[EngineImage]:
+    """Return IMAGES without unnamed parents of other images, because they are parts of these."""
+    images = list(images)
+    parents = {image.parent for image in images}
+    return [image for image in images if image.names or image.digest not in parents]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,10 +160,10 @@ class ManagedEngine(t.Protocol):
     def platform(self) -> Platform | None:
         """The platform of the engine, without a variant; None if it is the platform of the host."""
 
-    def list_images(self) -> list[ListedImage]:
-        """Return all images of the engine."""
+    def list_images(self, host: Platform) -> list[EngineImage]:
+        """Return all images of the engine, each once, with intermediate images. The details of one for several platforms are those of the platform HOST."""
 
-    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[EngineImage], layers_of: LayersOf) -> EngineLayers:
         """Return the layers that the engine has for certain. LISTED are its images, and LAYERS_OF returns the layers of an index or a manifest."""
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
@@ -163,9 +173,6 @@ class ManagedEngine(t.Protocol):
 
         Raises EngineError if the engine refuses it or the connection fails. Success doesn't prove that the engine has the image: list its images after.
         """
-
-    def list_prunable_images(self, host: Platform) -> list[EngineImage]:
-        """Return all images of the engine, each once. The details of an image for several platforms are those of the platform HOST."""
 
     def remove(self, name: str) -> None:
         """Remove a name, an ID or a reference by digest, and the image with the last of them. A missing name is no error.

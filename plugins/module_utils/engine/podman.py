@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import abc
+import dataclasses
 import math
 import re
 import typing as t
@@ -16,9 +17,9 @@ from ..errors import EngineError, EngineRefused
 from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
-from .answers import MAX_LIST, parse_answer, parse_engine_image, parse_listed_image
+from .answers import MAX_LIST, parse_answer, parse_engine_image
 from .descriptions import describe_image, parse_description
-from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByDigest, LayersOf, ListedImage, seconds_to_load
+from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByDigest, LayersOf, seconds_to_load
 
 if t.TYPE_CHECKING:
     from ..programs import Finished
@@ -46,25 +47,25 @@ class _Podman(abc.ABC):
     platform: Platform | None = None
 
     @abc.abstractmethod
-    def list_rows(self, everything: bool = False) -> list[Document]:
-        """Return the rows of Podman's image list; with EVERYTHING, including intermediate images."""
+    def list_rows(self) -> list[Document]:
+        """Return the rows of Podman's image list, with intermediate images."""
 
-    def list_images(self) -> list[ListedImage]:
-        return [parse_listed_image(row, has_image_ids=True) for row in self.list_rows()]
+    def list_images(self, unused_host: Platform) -> list[EngineImage]:
+        """Return all images, each once, although the program lists an image once per name.
 
-    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
-        """Return all images, each once, although the program lists an image once per name. Skip images of additional stores: they are read-only."""
-        rows = {row.required_text("Id"): row for row in self.list_rows(everything=True) if not row.boolean("ReadOnly")}
-        return [_parse_row(row) for row in rows.values()]
+        Those of additional stores are read-only. One that is in Podman's own store too isn't.
+        """
+        rows = sorted(self.list_rows(), key=lambda row: not row.boolean("ReadOnly"))
+        return [_parse_row(row) for row in {row.required_text("Id"): row for row in rows}.values()]
 
-    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[EngineImage], layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layer for image in listed for digest in image.digests for layer in layers_of(digest))
 
 
 def _parse_row(row: Document) -> EngineImage:
     """Parse a row of the image list. Its number of containers includes those of other tools on the same storage."""
     containers = row.number("Containers") or 0
-    return parse_engine_image(row, True, lambda unused_digest: containers > 0)
+    return dataclasses.replace(parse_engine_image(row, True, lambda unused_digest: containers > 0), read_only=bool(row.boolean("ReadOnly")))
 
 
 class PodmanService(_Podman):
@@ -74,8 +75,8 @@ class PodmanService(_Podman):
         self.place = api.place
         self._api = api
 
-    def list_rows(self, everything: bool = False) -> list[Document]:
-        return self._api.get_list("/images/json?all=1" if everything else "/images/json")
+    def list_rows(self) -> list[Document]:
+        return self._api.get_list("/images/json?all=1")
 
     def remove(self, name: str) -> None:
         self._api.remove_image(name)
@@ -113,8 +114,8 @@ class PodmanProgram(_Podman):
         self.place = program
         self._timeout = timeout
 
-    def list_rows(self, everything: bool = False) -> list[Document]:
-        output = self._run_checked("images", *(["--all"] if everything else []), "--format", "json").output.strip()
+    def list_rows(self) -> list[Document]:
+        output = self._run_checked("images", "--all", "--format", "json").output.strip()
         return parse_answer(_LISTED, lambda: Document.parse_list(output or b"[]", _LISTED, MAX_LIST, None))
 
     def load(self, archive: Chunks, size: int, unused_platform: Platform | None, *, every_platform: bool = False) -> None:

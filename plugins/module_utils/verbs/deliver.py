@@ -17,6 +17,7 @@ from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
+from ..places.engine.images import EngineImages
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loader import EngineLoader
 from ..places.engine.loads import FailedLoad, Load, LoadRequest
@@ -44,7 +45,7 @@ def plan_deliver(
     EngineError if the engine can't be reached.
     """
     store.reload()
-    loader = EngineLoader(engine, Selection((platform,)) if platform is not None else None, host)
+    loader = EngineLoader(EngineImages(engine, host), Selection((platform,)) if platform is not None else None)
     loads = loader.plan([_request(store, name, trust) for name in dict.fromkeys(names)])
     rows = [loader.row(load, engine_keys=True) for load in loads]
     steps = [

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ..engine.interfaces import ListedImage, ManagedEngine
+from ..engine.interfaces import EngineImage, ManagedEngine
 from ..errors import ImageNotFound, LongshoreError, TrustRefusal, Untrusted
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
@@ -19,7 +19,7 @@ from ..oci.matching import reject_conflicting_references
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.copy_job import verify_at_source
-from ..places.engine.images import describe_local_name
+from ..places.engine.images import EngineImages, describe_local_name
 from ..places.engine.leftovers import remove_leftovers
 from ..places.engine.load_step import LoadIntoEngine
 from ..places.engine.loader import EngineLoader
@@ -56,7 +56,7 @@ def plan_pull_engine(
     """
     unique = list(dict.fromkeys(references))
     reject_conflicting_references(unique)
-    puller = _EnginePuller(engine, repository, policy, EngineLoader(engine, select_for_engine(engine, selection), host), lock, trust)
+    puller = _EnginePuller(engine, repository, policy, EngineLoader(EngineImages(engine, host), select_for_engine(engine, selection)), lock, trust)
     return puller.plan(unique)
 
 
@@ -81,7 +81,7 @@ class _EnginePuller:
         return remove_leftovers(TransferPlan(rows, steps=steps), self.engine, self.loader.names)
 
     def _request(
-        self, requested: Reference, listed: t.Sequence[ListedImage], repositories: dict[str, Repository]
+        self, requested: Reference, listed: t.Sequence[EngineImage], repositories: dict[str, Repository]
     ) -> LoadRequest | KeptImage | FailedLoad:
         """Return what to load, or the image that the engine keeps."""
         name = str(requested.name)
@@ -108,11 +108,11 @@ class _EnginePuller:
         except LongshoreError as error:
             return FailedLoad(name, error)
 
-    def _may_keep(self, reference: Reference, current: ListedImage) -> bool:
+    def _may_keep(self, reference: Reference, current: EngineImage) -> bool:
         """Return whether the engine's image may be kept without comparing it with the registry."""
         return self.policy.keeps(is_pinned=reference.digest in current.digests)
 
-    def _has_platforms(self, name: Reference, current: ListedImage) -> bool:
+    def _has_platforms(self, name: Reference, current: EngineImage) -> bool:
         return has_platforms(self.loader.reader, current, name, self.loader.selection, self.loader.engine_platform)
 
     def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
@@ -131,15 +131,15 @@ class _EnginePuller:
             verify=verify,
         )
 
-    def _keep_unasked(self, reference: Reference, current: ListedImage, note: str = "") -> KeptImage:
+    def _keep_unasked(self, reference: Reference, current: EngineImage, note: str = "") -> KeptImage:
         """Keep the engine's image without a request. Raises TrustRefusal unless trust accepts it without a signature: engines hold none."""
         return _kept(reference, current, note, self._verify_unsigned(reference, current))
 
-    def _verify_unsigned(self, reference: Reference, current: ListedImage) -> Verification:
+    def _verify_unsigned(self, reference: Reference, current: EngineImage) -> Verification:
         """Return the verdict about the engine's image without looking for signatures. Raises TrustRefusal if it needs one."""
         return check_trust(self.trust, reference, Graph(_root_of(current), {}, (), ()), [])
 
-    def _verify_kept(self, reference: Reference, current: ListedImage, repository: Repository) -> Verification:
+    def _verify_kept(self, reference: Reference, current: EngineImage, repository: Repository) -> Verification:
         """Verify the image that the engine keeps, with the signatures that its registry has for its digest, or for the image of its tag.
 
         An engine may keep the digests of index and manifest, and either may be signed. Raises TrustRefusal, and the errors of the registry.
@@ -164,7 +164,7 @@ class _EnginePuller:
             error.message += f"; {repository.registry} doesn't have the image that {self.engine.title} has under this name"
             raise
 
-    def _keep_if_newer_fails(self, load: PlannedLoad, listed: t.Sequence[ListedImage]) -> PlannedLoad:
+    def _keep_if_newer_fails(self, load: PlannedLoad, listed: t.Sequence[EngineImage]) -> PlannedLoad:
         """With the policy `newer`, keep the engine's image if its registry can't be asked now, and trust accepts it without a signature."""
         if not isinstance(load, FailedLoad) or load.request is None or not self.policy.keeps_after(load.error):
             return load
@@ -185,7 +185,7 @@ class _EnginePuller:
         )
 
 
-def _find_listed(reference: Reference, listed: t.Sequence[ListedImage]) -> ListedImage | None:
+def _find_listed(reference: Reference, listed: t.Sequence[EngineImage]) -> EngineImage | None:
     """Return the usable image with the name of a reference, and with its digest if it has one and the engine keeps any."""
     current = next((image for image in listed if image.usable and reference.name in image.names), None)
     if current is None or reference.digest is None or reference.digest in current.digests:
@@ -193,18 +193,18 @@ def _find_listed(reference: Reference, listed: t.Sequence[ListedImage]) -> Liste
     return None
 
 
-def _find_in_repository(reference: Reference, listed: t.Sequence[ListedImage]) -> ListedImage | None:
+def _find_in_repository(reference: Reference, listed: t.Sequence[EngineImage]) -> EngineImage | None:
     """Return the usable image with the digest of a reference, under any name in its repository."""
     found = [image for image in listed if image.usable and reference.digest in image.digests]
     return next((image for image in found if any(name.context == reference.context for name in image.names)), None)
 
 
-def _root_of(current: ListedImage) -> Descriptor:
+def _root_of(current: EngineImage) -> Descriptor:
     """Return what is known of an image's root. Engines list an image with a digest or an ID."""
     return Descriptor("", next(digest for digest in (*current.digests, current.image_id) if digest is not None), 0)
 
 
-def _kept(reference: Reference, current: ListedImage, note: str = "", verification: Verification = None) -> KeptImage:
+def _kept(reference: Reference, current: EngineImage, note: str = "", verification: Verification = None) -> KeptImage:
     return KeptImage(str(reference.name), reference.name, current, note=note, verification=verification)
 
 

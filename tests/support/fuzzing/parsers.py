@@ -25,7 +25,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.summary i
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.client_files.containerd import set_config_path
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
-from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_answer, parse_engine_image, parse_listed_image
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_answer, parse_engine_image
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import _parse_record
 from ansible_collections.longshore.images.plugins.module_utils.engine.descriptions import parse_description
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
@@ -259,8 +259,8 @@ PARSERS: dict[str, Parser] = {
     "public key": Parser(lambda data: read_public_key(data, "it"), (trust.make_key().pem,)),
     "private key": Parser(lambda data: read_private_key(data, None, "it"), (_PRIVATE_KEY, _COSIGN_KEY)),
     "cosign key": Parser(lambda data: decrypt_cosign_key(data, b"p", "it"), (_COSIGN_KEY,), (ValueError,)),
-    "Docker's list": Parser(lambda data: _read_list(data, lambda row: parse_engine_image(row, True, lambda _digest: False)), _json([_ROW])),
-    "Podman's list": Parser(lambda data: _read_list(data, lambda row: parse_listed_image(row, False)), _json([_ROW])),
+    "Docker's list": Parser(lambda data: _read_list(data, lambda row: parse_engine_image(row, True, lambda _digest: False).details), _json([_ROW])),
+    "Podman's list": Parser(lambda data: _read_list(data, lambda row: parse_engine_image(row, False, lambda _digest: False)), _json([_ROW])),
     "Docker's image": Parser(
         lambda data: parse_answer(
             "it", lambda: parse_description(Document.parse(data, "it"), Document.parse_list(json.dumps([_STEP]).encode(), "it"))

@@ -23,7 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine import int
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
 from ansible_collections.longshore.images.plugins.module_utils.engine.docker import Docker, open_docker
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, ListedImage
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -192,7 +192,7 @@ OTHER = "sha256:" + "2" * 64
 
 
 def test_the_layers_of_another_image_than_the_requested_one_are_refused() -> None:
-    listed = [ListedImage(frozenset(), (), Digest.parse(ID))]
+    listed = [EngineImage(Digest.parse(ID), {}, image_id=Digest.parse(ID))]
     with hostile(json_answer({"Id": OTHER, "RootFS": {"Layers": [OTHER]}})) as api, pytest.raises(EngineError, match=rf"{ID}.*{OTHER}"):
         Docker(api, None).read_layers(listed, lambda digest: [])
 
@@ -200,16 +200,16 @@ def test_the_layers_of_another_image_than_the_requested_one_are_refused() -> Non
 @pytest.mark.parametrize("odd", ["sha256:1", "sha256:" + "G" * 64, "../../etc/passwd", "", "x" * 100_000])
 def test_an_invalid_id_is_an_error(odd: str) -> None:
     with hostile(json_answer([{"Id": odd, "RepoTags": ["a:1"]}])) as api, pytest.raises(EngineError, match=r"docker at unix://"):
-        Docker(api, None).list_images()
+        Docker(api, None).list_images(t.cast(t.Any, None))
 
 
 @pytest.mark.parametrize("odd", ["-rf", "a b", "../x", "a:1\nb", "a:1\0", "A", "x" * 100_000])
 def test_an_invalid_name_is_never_sent_back(odd: str) -> None:
-    with hostile(json_answer([]), json_answer([{"Id": ID, "RepoTags": [odd]}])) as api:
-        [image] = Docker(api, None).list_prunable_images(t.cast(t.Any, None))
+    with hostile(json_answer([{"Id": ID, "RepoTags": [odd]}])) as api:
+        [image] = Docker(api, None).list_images(t.cast(t.Any, None))
     assert not image.names
     assert image.other_names == (ID,)
-    assert image.details() == Details()
+    assert image.details == Details()
 
 
 @pytest.mark.parametrize("info", [{"OSType": "li nux", "Architecture": "x" * 10_000}, {"OSType": 1}, {"DriverStatus": "x"}, []])

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_listed_image, parse_names
+from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_names
 from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import LayersByChain, LayersByDigest, OfferedImage
-from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.document import Document
@@ -84,31 +83,6 @@ DIGEST = "sha256:" + "2" * 64
 
 def row(**members: t.Any) -> Document:
     return Document.parse(json.dumps({"Id": ID, **members}).encode(), "the answer")
-
-
-def test_a_row_of_docker_has_short_names_and_an_id() -> None:
-    image = parse_listed_image(row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"]), has_image_ids=True)
-    assert image.names == {Reference.parse("docker.io/library/nginx:1.27")}
-    assert (image.image_id, image.digests) == (Digest.parse(ID), (Digest.parse(DIGEST),))
-
-
-def test_a_row_of_dockers_containerd_store_has_a_digest_as_its_id() -> None:
-    image = parse_listed_image(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), has_image_ids=False)
-    assert (image.image_id, image.digests) == (None, (Digest.parse(ID), Digest.parse(DIGEST)))
-
-
-def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_a_names_list() -> None:
-    image = parse_listed_image(row(Id="1" * 64, RepoTags=None, Names=["localhost/app:1", f"quay.io/b@{DIGEST}"]), has_image_ids=True)
-    assert image.names == {Reference.parse("localhost/app:1"), Reference.parse(f"quay.io/b@{DIGEST}")}
-    assert image.image_id == Digest.parse(ID)
-
-
-@pytest.mark.parametrize(
-    "members", [{"Id": None}, {"Id": "short"}, {"Id": 7}, {"RepoTags": "nginx"}, {"RepoTags": [1]}, {"RepoDigests": ["a@sha256:x"]}]
-)
-def test_an_invalid_row_is_an_engine_error(members: dict[str, t.Any]) -> None:
-    with pytest.raises(EngineError):
-        parse_listed_image(row(**members), has_image_ids=True)
 
 
 def test_texts_that_are_no_names_are_skipped() -> None:

@@ -20,6 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.containerd
 from ansible_collections.longshore.images.plugins.module_utils.engine.program import run_engine_program
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, StoreDamaged
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.programs import Finished
 from tests.support.folders import short_folder
@@ -88,6 +89,8 @@ def test_an_error_while_reading_the_input_ends_the_program_and_is_raised() -> No
 HEADER = "REF TYPE DIGEST STATUS SIZE UNPACKED \n"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DIGEST = "sha256:" + "1" * 64
+OTHER, THIRD = "sha256:" + "5" * 64, "sha256:" + "6" * 64
+HOST = Platform.parse("linux/amd64")
 
 
 @pytest.fixture
@@ -109,21 +112,24 @@ def ctr(tmp_path: Path) -> t.Iterator[t.Callable[..., Containerd]]:
 
 def test_images_of_ctr_are_listed_as_usable_or_not(ctr: t.Callable[..., Containerd]) -> None:
     complete = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
-    incomplete = f"docker.io/library/b:1 {MANIFEST} {DIGEST} incomplete (2/3) 543.0 B/1.1 MiB false \n"
-    unnamed = f"import-2026-01-01@{DIGEST} {MANIFEST} {DIGEST} unavailable (0/?) 0.0 B/? false \n"
-    images = ctr(HEADER + complete + incomplete + unnamed).list_images()
-    assert [image.usable for image in images] == [True, False, False]
-    assert images[0].names == {Reference.parse("a:1")}
-    assert {image.digests for image in images} == {(Digest.parse(DIGEST),)}
+    incomplete = f"docker.io/library/b:1 {MANIFEST} {OTHER} incomplete (2/3) 543.0 B/1.1 MiB false \n"
+    unnamed = f"import-2026-01-01@{THIRD} {MANIFEST} {THIRD} unavailable (0/?) 0.0 B/? false \n"
+    images = ctr(HEADER + complete + incomplete + unnamed).list_images(HOST)
+    assert [(image.usable, list(image.names)) for image in images] == [
+        (True, [Reference.parse("a:1")]),
+        (False, [Reference.parse("b:1")]),
+        (False, []),
+    ]
+    assert [image.digests for image in images] == [(Digest.parse(digest),) for digest in (DIGEST, OTHER, THIRD)]
 
 
 def test_other_images_are_listed_if_ctr_fails_for_one(ctr: t.Callable[..., Containerd]) -> None:
     line = f"docker.io/library/a:1 {MANIFEST} {DIGEST} complete (3/3) 1.1 MiB/1.1 MiB true \n"
-    assert len(ctr(HEADER + line, status=1, errors="ctr: unable to check unpack for b").list_images()) == 1
+    assert len(ctr(HEADER + line, status=1, errors="ctr: unable to check unpack for b").list_images(HOST)) == 1
 
 
 def test_empty_output_of_ctr_is_an_empty_list(ctr: t.Callable[..., Containerd]) -> None:
-    assert ctr("").list_images() == []
+    assert ctr("").list_images(HOST) == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +138,7 @@ def test_empty_output_of_ctr_is_an_empty_list(ctr: t.Callable[..., Containerd]) 
 )
 def test_unexpected_output_of_ctr_is_an_error_that_names_containerd(ctr: t.Callable[..., Containerd], output: str, status: int) -> None:
     with pytest.raises(EngineError, match=r"containerd|ctr"):
-        ctr(output, status, "ctr: failed to dial").list_images()
+        ctr(output, status, "ctr: failed to dial").list_images(HOST)
 
 
 def test_an_invalid_list_of_blobs_is_an_error(ctr: t.Callable[..., Containerd]) -> None:

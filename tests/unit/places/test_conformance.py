@@ -198,7 +198,7 @@ class ListedEngine:
     list_image: t.Callable[[Image], EngineImage]
     place = "memory"
 
-    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
+    def list_images(self, unused_host: Platform) -> list[EngineImage]:
         return [self._named(TOOL, THIRD), self._named(APP, SECOND, FIRST)]
 
     def _named(self, image: Image, *names: str) -> EngineImage:

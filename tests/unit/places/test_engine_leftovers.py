@@ -14,7 +14,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage, ListedImage
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.engine import leftovers
@@ -27,7 +27,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.engine.lef
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.restore_names import keep_images
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, engine_image
 
 OLD, OTHER = Digest.of(b"old"), Digest.of(b"other")
 A, B, C = (Reference.parse(name) for name in ("a:1", "b:1", "c:1"))
@@ -95,7 +95,7 @@ def test_names_of_another_form_are_never_removed(text: str) -> None:
 def test_leftovers_are_removed_last_and_reported() -> None:
     left = changed(make_temporary_name(OLD), pid=ended_process())
     living = make_temporary_name(OTHER)
-    engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (OLD,), None) for name in (A, left, living)})
+    engine = MemoryEngine(images={name: engine_image([name], [OLD]) for name in (A, left, living)})
     plan = remove_leftovers(Plan([]), engine, [A, left, living])
     assert plan.actions() == [f"remove {left} from docker, the temporary name of a run that was killed"]
     with Workers(1) as workers:

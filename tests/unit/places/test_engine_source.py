@@ -48,12 +48,12 @@ class Listing:
     title = "docker"
     place = "memory"
 
-    def list_prunable_images(self, unused_host: Platform) -> list[EngineImage]:
+    def list_images(self, unused_host: Platform) -> list[EngineImage]:
         return [
             EngineImage(
                 digest=id_of(image) if self.has_ids else image.root.digest,
                 names={Reference.parse(name): name},
-                details=Details,
+                read_details=Details,
                 image_id=id_of(image) if self.has_ids else None,
                 digests=() if self.has_ids else (image.root.digest,),
             )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ListedImage
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -21,7 +20,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.plan imp
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import PROGRESS_VARIABLE, Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from tests.support.images import Image, make_image, make_index, make_layer
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, engine_image
 
 AMD64, ARM64 = Platform.parse("linux/amd64"), Platform.parse("linux/arm64")
 BASE = make_layer("base", 5000)
@@ -141,7 +140,7 @@ def test_an_engine_that_breaks_off_is_not_asked_again_for_that_image_and_the_oth
 def test_an_image_that_is_listed_but_can_not_run_is_delivered(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("one:1")
-    engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (ONE.root.digest,), None, usable=False)})
+    engine = MemoryEngine(images={name: engine_image([name], [ONE.root.digest], usable=False)})
     plan = planned(store, engine, "one:1")
     assert plan.changed
     assert plan.diff()["before"] == {}
@@ -154,7 +153,7 @@ def test_an_id_decides_before_a_digest(store: Store) -> None:
     name = Reference.parse("index:1")
     ids = {str(node.platform): node.manifest.config.digest for node in index.graph.images}
     for platform, changed in (("linux/amd64", False), ("linux/arm64", True)):
-        engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (index.root.digest,), ids[platform])})
+        engine = MemoryEngine(images={name: engine_image([name], [index.root.digest], ids[platform])})
         assert planned(store, engine, "index:1").changed == changed
 
 
@@ -191,7 +190,7 @@ def test_an_image_without_a_name_can_not_be_delivered(store: Store) -> None:
 def test_layers_of_an_image_that_only_the_engine_knows_are_sent(store: Store) -> None:
     ONE.put(store, "one:1")
     name = Reference.parse("stranger:1")
-    engine = MemoryEngine(images={name: ListedImage(frozenset([name]), (Digest.of(b"stranger"),), None)})
+    engine = MemoryEngine(images={name: engine_image([name], [Digest.of(b"stranger")])})
     plan = planned(store, engine, "one:1")
     assert plan.facts()["bytes_transferred"] == sum(blob.size for blob in ONE.blobs)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import Archive, open_archive
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ListedImage, ManagedEngine
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import ManagedEngine
 from ansible_collections.longshore.images.plugins.module_utils.errors import NameTaken
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
@@ -24,7 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.store.store impor
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from tests.support.forked import run_forked
 from tests.support.images import make_image
-from tests.support.memory_engine import MemoryEngine
+from tests.support.memory_engine import MemoryEngine, engine_image
 
 HOST = Platform.parse("linux/amd64")
 NAME = Reference.parse("r.test/one:1")
@@ -41,8 +41,7 @@ def archive(tmp_path: Path) -> Archive:
 
 
 def engine_with(image: t.Any, usable: bool) -> ManagedEngine:
-    listed = ListedImage(frozenset([NAME]), (image.root.digest,), None, usable)
-    return t.cast(ManagedEngine, MemoryEngine(images={NAME: listed}))
+    return t.cast(ManagedEngine, MemoryEngine(images={NAME: engine_image([NAME], [image.root.digest], usable=usable)}))
 
 
 @is_usable

@@ -83,7 +83,7 @@ def test_it_is_delivered(store: str) -> None:
     class Empty:
         title, place, loads_oci, platform = "docker", "nowhere", False, None
 
-        def list_images(self) -> list[t.Any]:
+        def list_images(self, unused_host: Platform) -> list[t.Any]:
             return []
 
         def read_layers(self, unused_listed: object, unused_layers_of: object) -> t.Any:

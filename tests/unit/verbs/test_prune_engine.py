@@ -19,7 +19,6 @@ from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces
     EngineLayers,
     LayersByDigest,
     LayersOf,
-    ListedImage,
 )
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -50,16 +49,13 @@ class Memory:
     holds_several_platforms = False
     platform: Platform | None = None
 
-    def list_images(self) -> list[ListedImage]:
-        return [ListedImage(frozenset(image.names), (image.digest,), None) for image in self.held]
-
-    def read_layers(self, listed: t.Sequence[ListedImage], layers_of: LayersOf) -> EngineLayers:
+    def read_layers(self, listed: t.Sequence[EngineImage], layers_of: LayersOf) -> EngineLayers:
         return LayersByDigest(layers_of(self.held[0].digest))
 
     def load(self, archive: Chunks, size: int, platform: Platform | None, *, every_platform: bool = False) -> None:
         raise EngineRefused("docker at memory refused the request: it is full")
 
-    def list_prunable_images(self, host: Platform) -> list[EngineImage]:
+    def list_images(self, host: Platform) -> list[EngineImage]:
         return self.held
 
     def remove(self, word: str) -> None:
@@ -111,8 +107,23 @@ def test_an_image_that_keeps_a_name_is_not_deleted_and_loses_no_further_words() 
     assert (facts["deleted"], facts["bytes_freed"]) == ([], 0)
 
 
+def test_images_that_the_engine_only_reads_are_found_and_never_removed() -> None:
+    engine = Memory([image(1, "app:1", read_only=True), image(2, "app:2"), image(3, read_only=True), image(4)])
+    catalog = EngineCatalog(t.cast("t.Any", engine), HOST)
+    assert [entry.digest for entry in catalog.entries] == [digest(number) for number in (2, 4, 1, 3)]
+    assert planned(engine, keep=0).facts()["deleted"] == [str(digest(2)), str(digest(4))]
+    assert [entry.digest for entry in catalog.select_for_removal("docker.io/library/*:*", force=True)] == [digest(2)]
+
+
 def test_images_in_use_keep_all_their_names_and_are_reported() -> None:
-    engine = Memory([image(1, "app:1", "app:old", in_use=True), image(2, in_use=True), image(3, "young:1", days=1, in_use=True), image(4, "app:4")])
+    engine = Memory(
+        [
+            image(1, "app:1", "app:old", read_use=lambda: True),
+            image(2, read_use=lambda: True),
+            image(3, "young:1", days=1, read_use=lambda: True),
+            image(4, "app:4"),
+        ]
+    )
     facts = applied(engine, older_than="2d").facts()
     assert facts["in_use"] == ["docker.io/library/app:1", "docker.io/library/app:old", str(digest(2))]
     assert set(map(str, map(digest, (1, 2, 3)))) <= set(facts["kept_digests"])
@@ -160,7 +171,7 @@ class TestImagesBuiltOnOthers:
         assert planned(self.pile(), keep=0).facts()["deleted"] == [str(digest(1)), str(digest(3))]
 
     def test_one_in_use_keeps_those_below(self) -> None:
-        assert planned(self.pile(in_use=True), keep=0).facts()["deleted"] == []
+        assert planned(self.pile(read_use=lambda: True), keep=0).facts()["deleted"] == []
 
 
 def test_an_image_that_the_engine_refuses_to_remove_is_reported_and_the_others_are_removed() -> None:

@@ -231,7 +231,7 @@ class DockerRuns(RuleBasedStateMachine):
         self.deliver(name, image)
 
     def _listed(self) -> set[str]:
-        return {str(name) for image in self.engine.list_images() for name in image.names}
+        return {str(name) for image in self.engine.list_images(PLATFORM) for name in image.names}
 
     def _has(self, name: str, image: str) -> None:
         self.named[name] = image

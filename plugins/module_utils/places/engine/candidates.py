@@ -37,7 +37,7 @@ def list_candidates(
         return read_ids(entry) if reads_ids else ()
 
     def is_protected(entry: NamedEngineImage) -> bool:
-        if entry.image.has_unknown_name or is_temporary(entry.name):
+        if entry.image.has_unknown_name or entry.image.read_only or is_temporary(entry.name):
             return True
         try:
             return protection.covers(entry, image_ids, lambda one: one.digests)
@@ -47,8 +47,8 @@ def list_candidates(
     image_filter = ImageFilter(
         entries,
         listed.place,
-        lambda one: one.image.details().created,
-        lambda one: one.image.details().labels,
+        lambda one: one.image.details.created,
+        lambda one: one.image.details.labels,
         image_ids,
         lambda one: one.digests,
     )
@@ -57,7 +57,7 @@ def list_candidates(
         RetentionCandidate(
             name=entry.name,
             digest=entry.digest,
-            created=entry.image.details().created if policy.judges_names else None,
+            created=entry.image.details.created if policy.judges_names else None,
             chosen=all(test(entry) for test in tests),
             protected=is_protected(entry),
         )

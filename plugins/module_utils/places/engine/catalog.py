@@ -69,8 +69,12 @@ class EngineCatalog(EngineReader):
         return plan_pruning(self, self.images, leaving)
 
     def select_for_removal(self, selector: RemovalSelector, *, force: bool) -> list[NamedEngineImage]:
-        """Return the images that SELECTOR, which may also be a glob, selects for removal. Raises as `select`, and InUse for several names, unless FORCE."""
+        """Return the images that SELECTOR, which may also be a glob, selects for removal. None of them is read-only.
+
+        Raises as `select`, and InUse for several names, unless FORCE.
+        """
         from ...oci.removal_matching import select_for_removal
 
+        removable = [entry for entry in self.entries if not entry.image.read_only]
         with self.reading_ids(selector) as image_ids:
-            return select_for_removal(self.images.entries, selector, image_ids, digests_of, force=force)
+            return select_for_removal(removable, selector, image_ids, digests_of, force=force)

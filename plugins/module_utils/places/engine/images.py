@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import Details, EngineImage, ListedImage, ManagedEngine
+from ...engine.interfaces import EngineImage, ManagedEngine, without_parts
 from ...oci.digest import Digest
 from ...oci.platform import Platform
 from ...oci.reference import DOCKER_HUB, Reference
@@ -62,7 +62,7 @@ class NamedEngineImage:
             "image_id": str(self.image.image_id) if self.image.image_id is not None else None,
             "media_type": None,
             "platforms": None,
-            "size": self.image.details().size,
+            "size": self.image.details.size,
         }
 
     @property
@@ -80,11 +80,9 @@ class NamedEngineImage:
 class EngineImages:
     """The images of one engine, once for each of their names."""
 
-    def __init__(self, engine: ManagedEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
-        """With LISTED, the images of the engine, it is not asked for them again. They then have no details, and it is unknown which of them are in use."""
+    def __init__(self, engine: ManagedEngine, host: Platform) -> None:
         self.engine = engine
-        self._host = host
-        self._listed = listed
+        self.host = host
 
     @property
     def place(self) -> str:
@@ -94,8 +92,8 @@ class EngineImages:
     @functools.cached_property
     def images(self) -> list[EngineImage]:
         """Return all images in a fixed order, because engines list them in any order."""
-        images = self.engine.list_prunable_images(self._host) if self._listed is None else list(map(_without_details, self._listed))
-        return sorted(images, key=lambda one: (sorted(map(str, one.names)) or ["~"], str(one.digest)))
+        images = self.engine.list_images(self.host)
+        return sorted(images, key=lambda one: (one.read_only, sorted(map(str, one.names)) or ["~"], str(one.digest)))
 
     @property
     def names(self) -> list[Reference]:
@@ -104,18 +102,11 @@ class EngineImages:
 
     @functools.cached_property
     def entries(self) -> list[NamedEngineImage]:
-        """Return the images under each of their names. Unnamed parents of other images are left out, because they are parts of these."""
-        parents = {image.parent for image in self.images}
-        counted = [image for image in self.images if image.names or image.digest not in parents]
-        return [NamedEngineImage(image, name) for image in counted for name in sorted(image.names, key=str) or (None,)]
+        """Return the images under each of their names, without parts of other images."""
+        return [NamedEngineImage(image, name) for image in without_parts(self.images) for name in sorted(image.names, key=str) or (None,)]
 
     def get_named(self, name: Reference) -> NamedEngineImage | None:
         return next((entry for entry in self.entries if entry.name == name), None)
-
-
-def _without_details(listed: ListedImage) -> EngineImage:
-    digest = listed.image_id or listed.digests[0]
-    return EngineImage(digest, {name: str(name) for name in listed.names}, Details, listed.image_id, listed.digests)
 
 
 def describe_local_name(missing: Reference | Digest, names: t.Collection[Reference]) -> str:

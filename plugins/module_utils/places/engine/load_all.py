@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...engine.interfaces import EngineImage, ManagedEngine
+from ...engine.interfaces import EngineImage
 from ...errors import LongshoreError
 from ...oci.digest import Digest
 from ...oci.manifest import Descriptor
-from ...oci.platform import Platform
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Outcome, Step
 from ...transfer.workers import Workers
@@ -27,12 +26,11 @@ from .restore_names import keep_images, restore_names
 class LoadAll(Step):
     """Load images one after the other, because an engine loads one archive at a time.
 
-    If one fails, the names that were already set are restored: they point at their earlier images, or are removed.
+    If one fails, the names that were already set are restored: they point at their earlier ones of IMAGES, those of the engine, or are removed.
     """
 
-    engine: ManagedEngine
+    images: EngineImages
     steps: t.Sequence[LoadIntoEngine]
-    host: Platform
 
     def blobs(self) -> tuple[t.Sequence[Descriptor], t.Sequence[Descriptor]]:
         return [blob for step in self.steps for blob in step.blobs()[0]], [blob for step in self.steps for blob in step.blobs()[1]]
@@ -44,17 +42,17 @@ class LoadAll(Step):
         moved: list[Descriptor] = []
         done: list[Reference] = []
         pending = [step.load.outgoing for step in self.steps if step.load.is_pending]
-        present = EngineImages(self.engine, self.host).images if len(pending) > 1 else []
+        engine, present = self.images.engine, self.images.images
         unnamed = _find_unnamed(present, pending)
         # The last name is never set back: it either moves or stays.
         moving = {outgoing.name for outgoing in pending[:-1]}
         before = {name: image for image in present for name in image.names if name in moving}
-        with keep_images(self.engine, before, self.engine.load_keeps_replaced) as images:
+        with keep_images(engine, before, engine.load_keeps_replaced) as images:
             for step in self.steps:
                 outcome = step.apply(workers)
                 if outcome.failures:
                     error: LongshoreError = next(iter(outcome.failures.values()))
-                    restore_names(self.engine, done, images, unnamed, error)
+                    restore_names(engine, done, images, unnamed, error)
                     return Outcome(dict.fromkeys(self.rows(), error))
                 if step.load.is_pending:
                     done.append(step.load.request.name)

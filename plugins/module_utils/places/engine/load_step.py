@@ -19,6 +19,7 @@ from ...transfer.interfaces import Chunks, MirroredSource, OrderedSource, Source
 from ...transfer.meter import Meter
 from ...transfer.plan import ImagePlan, Outcome, Step
 from ...transfer.workers import Workers
+from .images import EngineImages
 from .loads import Load
 from .outgoing_image import OutgoingImage, find_current
 from .platforms import contains_images, read_complete_part
@@ -77,12 +78,12 @@ class LoadIntoEngine(Step):
             try:
                 platform = outgoing.image.platform if outgoing.graph.root.is_index and (outgoing.is_for_engine or not outgoing.several) else None
                 engine.load(iter(meter.count(chunks)), size, platform, every_platform=outgoing.several)
-                listed = engine.list_images()
-                is_present = outgoing.is_in(find_current(listed, outgoing, engine))
+                images = EngineImages(engine, outgoing.engine_platform)
+                is_present = outgoing.is_in(find_current(images.images, outgoing, engine))
                 if is_present and outgoing.several:
                     from .reader import EngineReader
 
-                    reader = EngineReader(engine, outgoing.engine_platform, listed)
+                    reader = EngineReader(engine, outgoing.engine_platform, images)
                     is_present = contains_images(read_complete_part(reader, outgoing.name), outgoing)
             except EngineRefused as error:
                 return error.message

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import ListedImage, ManagedEngine, OfferedImage
+from ...engine.interfaces import EngineImage, ManagedEngine, OfferedImage
 from ...errors import InvalidOption, LongshoreError, StoreDamaged, UnsupportedFormat
 from ...oci.config import ImageConfig
 from ...oci.digest import Digest
@@ -23,6 +23,7 @@ from ...transfer.plan import ImageFacts, ImagePlan, RefChange, RefState, Results
 from ..facts import describe_transfer, image_facts, preferred_image, short_digest
 from ..platforms import select_complete, select_from_index
 from ..verification import Verification
+from .images import EngineImages
 from .loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from .outgoing_image import OutgoingImage, find_current, state_of
 from .platforms import is_several, read_complete_part
@@ -35,21 +36,28 @@ if t.TYPE_CHECKING:
 class EngineLoader:
     """The options of the loads of one run. `selection` is None for the platform of the engine, and `select_for_engine` has checked it."""
 
-    engine: ManagedEngine
+    images: EngineImages
     selection: Selection | None
-    host: Platform
 
-    @functools.cached_property
-    def listed(self) -> list[ListedImage]:
+    @property
+    def engine(self) -> ManagedEngine:
+        return self.images.engine
+
+    @property
+    def host(self) -> Platform:
+        return self.images.host
+
+    @property
+    def listed(self) -> list[EngineImage]:
         """The images of the engine before the run."""
-        return self.engine.list_images()
+        return self.images.images
 
     @functools.cached_property
     def reader(self) -> EngineReader:
         """The images of the engine before the run, to read their content."""
         from .reader import EngineReader
 
-        return EngineReader(self.engine, self.engine_platform, self.listed)
+        return EngineReader(self.engine, self.host, self.images)
 
     @property
     def names(self) -> list[Reference]:
@@ -76,7 +84,7 @@ class EngineLoader:
             loads.append(load)
         return self._find_missing_layers(loads, listed)
 
-    def _inspect(self, request: LoadRequest, listed: t.Sequence[ListedImage]) -> PlannedLoad:
+    def _inspect(self, request: LoadRequest, listed: t.Sequence[EngineImage]) -> PlannedLoad:
         try:
             named = next((image for image in listed if request.name in image.names), None)
             is_comparable = (
@@ -97,7 +105,7 @@ class EngineLoader:
         except LongshoreError as error:
             return FailedLoad(request.requested, error, request)
 
-    def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: ListedImage | None) -> Load:
+    def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: EngineImage | None) -> Load:
         complete_part = read_complete_part(self.reader, outgoing.name) if outgoing.several and outgoing.is_in(current) else None
         if current is not None and complete_part is not None:
             # An index without the engine's own platform is never unpacked.
@@ -105,10 +113,10 @@ class EngineLoader:
         elif current is not None and outgoing.digest in current.digests and not outgoing.is_in(current):
             current = dataclasses.replace(current, usable=False)
         load = Load(request, outgoing, current, complete_part)
-        is_kept = load.is_taken and request.existing.keeps_name(request.name, f"{self.engine.title} at {self.engine.place}")
+        is_kept = load.is_taken and request.existing.keeps_name(request.name, self.images.place)
         return dataclasses.replace(load, is_kept=is_kept)
 
-    def _find_missing_layers(self, loads: t.Sequence[PlannedLoad], listed: t.Sequence[ListedImage]) -> list[PlannedLoad]:
+    def _find_missing_layers(self, loads: t.Sequence[PlannedLoad], listed: t.Sequence[EngineImage]) -> list[PlannedLoad]:
         """Add the layers that have to be sent to each pending load. A layer that one image sends is not sent again for the next one."""
         pending = [load for load in loads if isinstance(load, Load) and load.is_pending]
         if not pending:
@@ -167,7 +175,7 @@ class EngineLoader:
         verification = request.verify(graph) if request.verify is not None else None
         return OutgoingImage(request.name, graph, image, self.engine_platform, verification, graph.root.is_index, root.digest)
 
-    def _list_layers(self, digest: Digest, pending: t.Sequence[Load], listed: t.Sequence[ListedImage]) -> list[Digest]:
+    def _list_layers(self, digest: Digest, pending: t.Sequence[Load], listed: t.Sequence[EngineImage]) -> list[Digest]:
         """Return the layers that an engine must have if it has the index or manifest DIGEST; none if no source has that document."""
         names = {
             name for image in listed if digest in (*image.digests, *(manifest.digest for manifest in image.manifests or ())) for name in image.names

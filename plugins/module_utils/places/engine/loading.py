@@ -17,6 +17,7 @@ from ...oci.referrers import ReferrerPlace
 from ...transfer.plan import TransferPlan
 from ..archive.source import ArchiveSource
 from ..loading import ArchiveToLoad, ImageToLoad
+from .images import EngineImages
 from .leftovers import remove_leftovers
 from .load_all import LoadAll
 from .load_step import LoadIntoEngine
@@ -42,7 +43,7 @@ class EngineLoading:
         return ()
 
     def plan(self, images: t.Sequence[ImageToLoad], archive: ArchiveToLoad) -> TransferPlan:
-        loader = EngineLoader(self._engine, select_for_engine(self._engine, archive.selection), archive.host)
+        loader = EngineLoader(EngineImages(self._engine, archive.host), select_for_engine(self._engine, archive.selection))
         loads: list[Load] = []
         for planned in loader.plan([_request(image, archive) for image in images]):
             if isinstance(planned, FailedLoad):
@@ -51,7 +52,7 @@ class EngineLoading:
         rows = [loader.row(load) for load in loads]
         rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
         steps = [LoadIntoEngine(self._engine, load, row) for load, row in zip(loads, rows)]
-        plan = TransferPlan(rows, steps=[LoadAll(self._engine, steps, archive.host)], all_or_nothing=True)
+        plan = TransferPlan(rows, steps=[LoadAll(loader.images, steps)], all_or_nothing=True)
         return remove_leftovers(plan, self._engine, loader.names)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ...engine.interfaces import ListedImage
+from ...engine.interfaces import EngineImage
 from ...errors import LongshoreError
 from ...oci.digest import Digest
 from ...oci.document_reader import Read
@@ -74,7 +74,7 @@ class Load:
 
     request: LoadRequest
     outgoing: OutgoingImage
-    current: ListedImage | None
+    current: EngineImage | None
     complete_part: Graph | None = None
     layers: tuple[Descriptor, ...] = ()
     is_kept: bool = False
@@ -114,7 +114,7 @@ class KeptImage:
 
     requested: str
     name: Reference
-    current: ListedImage
+    current: EngineImage
     request: LoadRequest | None = None
     digest: Digest | None = None
     note: str = ""

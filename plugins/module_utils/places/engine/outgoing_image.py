@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ...engine.digest_names import has_tag_for
-from ...engine.interfaces import ListedImage, ManagedEngine
+from ...engine.interfaces import EngineImage, ManagedEngine
 from ...oci.digest import Digest
 from ...oci.graph import Graph, ImageNode
 from ...oci.manifest import Descriptor
@@ -63,7 +63,7 @@ class OutgoingImage:
     def is_for_engine(self) -> bool:
         return self.image.platform in self.engine_platform.fallbacks()
 
-    def is_in(self, current: ListedImage | None) -> bool:
+    def is_in(self, current: EngineImage | None) -> bool:
         """Return whether CURRENT, an image of an engine, is this image. Of several platforms, some may be missing.
 
         Raises EngineError if the engine must be asked for the platforms of an index and doesn't answer.
@@ -75,7 +75,7 @@ class OutgoingImage:
         is_by_id = current.image_id is not None
         return current.usable and (is_by_id or current.has_manifest(self.image.descriptor.digest, self.image.platform))
 
-    def has_identity_of(self, current: ListedImage) -> bool:
+    def has_identity_of(self, current: EngineImage) -> bool:
         """Return whether CURRENT, an image of an engine, has the ID or digest of this image, although it may be incomplete.
 
         IDs are compared if CURRENT has one, because an index has one digest for all platforms.
@@ -90,19 +90,19 @@ class OutgoingImage:
             return self.digest
         return self.name.digest if self.name.tag is None and has_tag_for(self.name) else None
 
-    def state_in(self, current: ListedImage) -> RefState:
+    def state_in(self, current: EngineImage) -> RefState:
         """Return the state of CURRENT, an image of an engine: this image's digest if the engine has it, else another digest, else the ID."""
         return RefState(self.digest) if self.digest in current.digests else state_of(current) or RefState(self.digest)
 
 
-def find_current(images: t.Sequence[ListedImage], outgoing: OutgoingImage, engine: ManagedEngine) -> ListedImage | None:
+def find_current(images: t.Sequence[EngineImage], outgoing: OutgoingImage, engine: ManagedEngine) -> EngineImage | None:
     """Return the image with the name of OUTGOING. If the engine can't hold that name, images are compared by ID."""
     if not engine.loads_oci and not has_tag_for(outgoing.name):
         return next((image for image in images if image.image_id == outgoing.image_id), None)
     return next((image for image in images if outgoing.name in image.names), None)
 
 
-def state_of(current: ListedImage) -> RefState | None:
+def state_of(current: EngineImage) -> RefState | None:
     """Return the state of a name in an engine: a digest if it has one, else the ID."""
     digest = next(iter(current.digests), None)
     if digest is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ...engine.interfaces import ListedImage, ManagedEngine
+from ...engine.interfaces import EngineImage, ManagedEngine
 from ...errors import CorruptArchive, EngineError, InvalidOption
 from ...oci.config import ImageConfig
 from ...oci.document import encode_canonical
@@ -44,7 +44,7 @@ def read_complete_part(reader: EngineReader, name: Reference) -> Graph | None:
         return None  # it is sent again, which reports the engine's error
 
 
-def has_platforms(reader: EngineReader, current: ListedImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
+def has_platforms(reader: EngineReader, current: EngineImage, name: Reference, selection: Selection | None, engine_platform: Platform) -> bool:
     """Return whether an engine has its image CURRENT, which is named NAME, for all platforms of SELECTION, by default for its own.
 
     Without SELECTION, an image that is no index counts for any platform.

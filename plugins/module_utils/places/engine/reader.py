@@ -10,7 +10,7 @@ import contextlib
 import threading
 import typing as t
 
-from ...engine.interfaces import ContentEngine, ExportingEngine, ListedImage, ManagedEngine
+from ...engine.interfaces import ContentEngine, ExportingEngine, ManagedEngine
 from ...errors import CorruptArchive, EngineError, ImageNotFound, LongshoreError, UnsupportedFormat
 from ...oci.digest import Digest
 from ...oci.graph import read_graph
@@ -24,10 +24,10 @@ from .source import ContentImage, EngineContent, EngineExport, EngineImageSource
 class EngineReader:
     """The images of an engine in one task, for reading. `EngineCatalog` adds their changes, which pulls don't need."""
 
-    def __init__(self, engine: ManagedEngine, host: Platform, listed: t.Sequence[ListedImage] | None = None) -> None:
-        """Without LISTED, the images of the engine, they are listed with their details when they are needed first."""
+    def __init__(self, engine: ManagedEngine, host: Platform, images: EngineImages | None = None) -> None:
+        """Without IMAGES, those of the engine, they are listed when they are needed first."""
         self.engine = engine
-        self.images = EngineImages(engine, host, listed)
+        self.images = images if images is not None else EngineImages(engine, host)
         self._ids: dict[Digest, frozenset[Digest]] = {}
         self._export = EngineExport(engine, self.images.place) if isinstance(engine, ExportingEngine) else None
         self._content = EngineContent(engine, self.images.place) if isinstance(engine, ContentEngine) else None

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ...engine.interfaces import EngineImage, ManagedEngine
+from ...engine.interfaces import EngineImage, ManagedEngine, without_parts
 from ...errors import EngineError, EngineRefused, InUse, LongshoreError
 from ...oci.digest import Digest
 from ...oci.reference import Reference
@@ -86,7 +86,7 @@ class EngineRemovalPlan(Plan):
             **super().facts(),
             "untagged": [str(name) for removal in removed for name in removal.rows if name is not None],
             "deleted": [str(image.digest) for image in whole],
-            "bytes_freed": sum(image.details().size for image in whole),
+            "bytes_freed": sum(image.details.size for image in whole),
         }
 
 
@@ -169,8 +169,8 @@ def _needed(staying: t.Sequence[EngineImage], images: t.Sequence[EngineImage]) -
     """Return the images that those of STAYING were built on."""
     parents = {image.digest: image.parent for image in images}
     # An unnamed parent stays only because of the images that were built on it.
-    all_parents = {image.parent for image in images}
-    pending = [image.parent for image in staying if image.names or image.digest not in all_parents]
+    counted = {image.digest for image in without_parts(images)}
+    pending = [image.parent for image in staying if image.digest in counted]
     needed: set[Digest] = set()
     while pending:
         digest = pending.pop()

@@ -23,7 +23,7 @@ from .loads import FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
 from .platforms import select_for_engine
 
 if t.TYPE_CHECKING:
-    from ...engine.interfaces import ManagedEngine
+    from .images import EngineImages
 
 
 class EngineCopyPlanner:
@@ -39,24 +39,23 @@ class EngineCopyPlanner:
         rows: dict[CopyJob, ImagePlan] = {}
         for place in dict.fromkeys((job.target.scheme, job.target.namespace) for job in jobs):
             group = [job for job in jobs if (job.target.scheme, job.target.namespace) == place]
-            engine = self._sources.engine(group[0].target).engine
-            rows.update(self._plan_engine(engine, group))
+            rows.update(self._plan_engine(self._sources.engine(group[0].target).images, group))
         return [rows[job] for job in jobs]
 
-    def _plan_engine(self, engine: ManagedEngine, jobs: t.Sequence[CopyJob]) -> dict[CopyJob, ImagePlan]:
+    def _plan_engine(self, images: EngineImages, jobs: t.Sequence[CopyJob]) -> dict[CopyJob, ImagePlan]:
         try:
-            selection = select_for_engine(engine, jobs[0].selection)
+            selection = select_for_engine(images.engine, jobs[0].selection)
         except InvalidOption as error:
             # The other places of the task may hold several platforms.
             return {job: job.fail(error) for job in jobs}
-        loader = EngineLoader(engine, selection, self._host)
+        loader = EngineLoader(images, selection)
         requests = [_request(job) for job in jobs]
         loads = loader.plan(requests)
         planned: dict[CopyJob, ImagePlan] = {}
         for load in loads:
             row = loader.row(load)
             if isinstance(load, Load):
-                self.steps.append(LoadIntoEngine(engine, load, row, failure="could not be copied"))
+                self.steps.append(LoadIntoEngine(images.engine, load, row, failure="could not be copied"))
             planned.update((job, row) for job, request in zip(jobs, requests) if _is_for(load, request))
         return planned
 

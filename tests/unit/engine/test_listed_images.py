@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images that engines list for pruning."""
+"""The images that engines list."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_row_has_names_in_the_spelling_of_the_engine_age_labels_and_size() -> 
     assert found.names == {APP: "app:1"}
     assert found.in_use
     assert found.parent == Digest.parse(DIGEST)
-    details = found.details()
+    details = found.details
     assert details.created == datetime.datetime(1970, 1, 2, tzinfo=datetime.timezone.utc)
     assert (details.labels, details.size) == ({"a": "b"}, 7)
 
@@ -77,15 +77,42 @@ def test_references_by_digest_are_names_in_docker_unless_a_tag_holds_them(tags: 
 
 @pytest.mark.parametrize("created", [None, 0, -62135596800])
 def test_an_image_without_a_time_has_no_age(created: int | None) -> None:
-    assert parse_engine_image(row(Created=created), True, unused).details().created is None
+    assert parse_engine_image(row(Created=created), True, unused).details.created is None
 
 
 @pytest.mark.parametrize(
-    "members", [{"Created": "today"}, {"Created": 10**18}, {"Labels": ["a"]}, {"Size": "big"}, {"ParentId": "short"}, {"Id": None}]
+    "members",
+    [{"ParentId": "short"}, {"Id": None}, {"Id": "short"}, {"Id": 7}, {"RepoTags": "nginx"}, {"RepoTags": [1]}, {"RepoDigests": ["a@sha256:x"]}],
 )
 def test_an_invalid_row_is_an_engine_error(members: dict[str, t.Any]) -> None:
     with pytest.raises(EngineError):
         parse_engine_image(row(**members), True, unused)
+
+
+@pytest.mark.parametrize("members", [{"Created": "today"}, {"Created": 10**18}, {"Labels": ["a"]}, {"Size": "big"}])
+def test_invalid_details_are_an_engine_error_only_if_they_are_read(members: dict[str, t.Any]) -> None:
+    image = parse_engine_image(row(RepoTags=["app:1"], **members), True, unused)
+    assert list(image.names) == [APP]
+    with pytest.raises(EngineError):
+        _ = image.details
+
+
+def test_a_row_of_docker_has_short_names_and_an_id() -> None:
+    listed = row(RepoTags=["nginx:1.27", "<none>:<none>"], RepoDigests=[f"nginx@{DIGEST}", "<none>@<none>"])
+    image = parse_engine_image(listed, True, unused)
+    assert image.names == {Reference.parse("docker.io/library/nginx:1.27"): "nginx:1.27"}
+    assert (image.image_id, image.digests) == (Digest.parse(ID), (Digest.parse(DIGEST),))
+
+
+def test_a_row_of_dockers_containerd_store_has_a_digest_as_its_id() -> None:
+    image = parse_engine_image(row(RepoTags=["app:1"], RepoDigests=[f"app@{DIGEST}", f"app@{ID}"]), False, unused)
+    assert (image.image_id, image.digests) == (None, (Digest.parse(ID), Digest.parse(DIGEST)))
+
+
+def test_a_row_of_podmans_program_has_an_id_without_an_algorithm_and_a_names_list() -> None:
+    names = ["localhost/app:1", f"quay.io/b@{DIGEST}"]
+    image = parse_engine_image(row(Id="1" * 64, RepoTags=None, Names=names), True, unused)
+    assert (list(image.names), image.image_id) == ([Reference.parse(name) for name in names], Digest.parse(ID))
 
 
 def program(folder: Path, name: str, script: str) -> str:
@@ -97,10 +124,10 @@ def program(folder: Path, name: str, script: str) -> str:
 
 def test_an_image_that_podmans_program_lists_once_per_name_is_one_image(tmp_path: Path) -> None:
     rows = [{"Id": "1" * 64, "Names": ["docker.io/library/app:1", "localhost/b:1"], "Containers": 1}] * 2
-    rows.append({"Id": "3" * 64, "Names": ["quay.io/elsewhere:1"], "ReadOnly": True})
-    (found,) = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).list_prunable_images(HOST)
+    rows += [{"Id": "3" * 64, "Names": ["quay.io/elsewhere:1"], "ReadOnly": True}, {"Id": "1" * 64, "Names": ["quay.io/b:1"], "ReadOnly": True}]
+    elsewhere, found = PodmanProgram(program(tmp_path, "podman", f"echo '{json.dumps(rows)}'"), 5).list_images(HOST)
     assert set(found.names) == {APP, Reference.parse("localhost/b:1")}
-    assert found.in_use
+    assert (found.in_use, found.read_only, elsewhere.read_only) == (True, False, True)
 
 
 @pytest.mark.parametrize(("status", "refused"), [(0, False), (1, False), (2, True), (125, True)])
@@ -149,7 +176,7 @@ def ctr() -> t.Iterator[FakeCtr]:
 def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: FakeCtr) -> None:
     ctr.images(**{"docker.io/library/app:1": DIGEST, "quay.io/b:1": ID, ID: DIGEST, f"docker.io/library/app@{DIGEST}": DIGEST})
     ctr.answers["containers ls"] = f"CONTAINER IMAGE RUNTIME\none {ID} runc\ntwo - runc\n".encode()
-    first, second = ctr.engine().list_prunable_images(HOST)
+    first, second = ctr.engine().list_images(HOST)
     assert set(first.names) == {APP, Reference.parse(f"docker.io/library/app@{DIGEST}")}
     assert (first.digest, first.other_names, first.in_use, first.has_unknown_name) == (Digest.parse(DIGEST), (ID,), True, False)
     assert (second.in_use, second.other_names) == (False, ())
@@ -158,7 +185,7 @@ def test_names_of_one_digest_are_one_image_and_ids_are_no_names(ctr: FakeCtr) ->
 @pytest.mark.parametrize("name", ["app:1", "app", "import-2026-01-01", "Odd"])
 def test_a_name_that_is_not_in_full_is_an_unknown_name(ctr: FakeCtr, name: str) -> None:
     ctr.images(**{name: DIGEST})
-    (found,) = ctr.engine().list_prunable_images(HOST)
+    (found,) = ctr.engine().list_images(HOST)
     assert found.has_unknown_name
 
 
@@ -170,7 +197,7 @@ def test_only_line_feeds_end_a_line_of_ctr_and_only_spaces_a_column(ctr: FakeCtr
     ctr.answers["containers ls"] = f"CONTAINER IMAGE RUNTIME\none {name} runc\ntwo{space}2 docker.io/library/used:1 runc\n".encode()
     ctr.answers["images ls"] = f"{name}\ndocker.io/library/used:1\n".encode()
     engine = ctr.engine()
-    unknown, used = engine.list_prunable_images(HOST)
+    unknown, used = engine.list_images(HOST)
     assert (unknown.digest, unknown.has_unknown_name, unknown.in_use) == (Digest.parse(DIGEST), True, True)
     assert (used.digest, used.in_use) == (Digest.parse(ID), True)
     with pytest.raises(EngineRefused):  # the name is still listed
@@ -183,10 +210,10 @@ def test_age_and_labels_are_those_of_the_hosts_platform_and_only_present_blobs_c
     present = {digest: data for digest, data in index.content.items() if digest not in {layer.digest for layer in index.layers}}
     ctr.answers["content ls"] = "\n".join(map(str, present)).encode()
     ctr.answers.update({f"content get {digest}": data for digest, data in present.items()})
-    (found,) = ctr.engine().list_prunable_images(HOST)
-    assert found.details().labels == {"text": "index-linux-amd64"}
-    assert found.details().created is not None
-    assert found.details().size == sum(map(len, present.values()))
+    (found,) = ctr.engine().list_images(HOST)
+    assert found.details.labels == {"text": "index-linux-amd64"}
+    assert found.details.created is not None
+    assert found.details.size == sum(map(len, present.values()))
 
 
 ANOTHER = make_image("another")
@@ -198,15 +225,17 @@ def test_an_unreadable_image_has_no_details(ctr: FakeCtr, damage: bytes) -> None
     ctr.images(**{"docker.io/library/app:1": image.root.digest})
     ctr.answers["content ls"] = str(image.root.digest).encode()
     ctr.answers[f"content get {image.root.digest}"] = damage
-    (found,) = ctr.engine().list_prunable_images(HOST)
-    assert (found.details().created, found.details().labels, found.details().size) == (None, {}, 0)
+    (found,) = ctr.engine().list_images(HOST)
+    assert (found.details.created, found.details.labels, found.details.size) == (None, {}, 0)
 
 
 @pytest.mark.parametrize("answer", [b"CONTAINER IMAGE\n", b"something else\n", b"CONTAINER IMAGE RUNTIME\none\n"])
 def test_a_list_of_containers_in_an_unknown_format_is_an_error(ctr: FakeCtr, answer: bytes) -> None:
     ctr.answers["containers ls"] = answer
+    ctr.images(**{"docker.io/library/app:1": DIGEST})
+    (found,) = ctr.engine().list_images(HOST)
     with pytest.raises(EngineError, match="containers"):
-        ctr.engine().list_prunable_images(HOST)
+        _ = found.in_use
 
 
 @pytest.mark.parametrize(
