@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 from html.parser import HTMLParser
 
-VOID = {"meta", "wbr"}
+VOID = {"input", "meta", "wbr"}
 
 
 @dataclasses.dataclass

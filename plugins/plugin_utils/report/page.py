@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import typing as t
 from pathlib import Path
 
@@ -26,6 +28,8 @@ from .signature_findings import signature_findings
 from .signatures import Verdict
 
 TEMPLATES = Path(__file__).with_name("templates")
+MOST_ROWS_AT_ONCE = 2000
+SCRIPT = TEMPLATES / "script.js"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +89,11 @@ class Page:
     places: list[PlaceSection]
     registries: list[RegistrySection]
 
+    @property
+    def is_large(self) -> bool:
+        """Return whether a browser needs so long for the tables of all hosts that the script makes each when it is opened."""
+        return sum(len(section.rows) for section in self.places) > MOST_ROWS_AT_ONCE
+
 
 def render(
     answers: t.Mapping[str, Answer],
@@ -103,7 +112,11 @@ def render(
         keep_trailing_newline=True,
     )
     page = compose(read_places(answers, engines or {}), title, lock, read_registries(registries or {}))
-    return environment.get_template("page.html.j2").render(page=page)
+    # Without the comments about the licence, which name an address: the page needs no network, and everybody can see that.
+    script = SCRIPT.read_text(encoding="utf-8").partition("\n\n")[2]
+    # The policy of the page allows this script alone, so nothing that a host sends could run.
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html.j2").render(page=page, script=script, script_hash=script_hash)
 
 
 def compose(places: t.Sequence[Place], title: str, lock: LockFile | None, registries: list[RegistrySection]) -> Page:

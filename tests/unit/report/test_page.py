@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import typing as t
 
 import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.longshore.images.plugins.filter.report_page import report_page
+from ansible_collections.longshore.images.plugins.plugin_utils.report import page as pages
 from tests.support.answers import Row, answer, digest, engine_answer, engine_row, lock_text, row, verification
 from tests.support.pages import Element, read_page
 
@@ -165,16 +169,28 @@ def test_text_of_strangers_is_text() -> None:
     assert seen.one(id="not-asked").one("table").table() == [[f"{EVIL} docker {EVIL}", EVIL], ["gone", EVIL]]
 
 
-def test_the_page_needs_no_other_file_and_runs_nothing() -> None:
+def test_the_page_needs_no_other_file_and_runs_only_its_own_script() -> None:
     text = report_page(FLEET, "Images", LOCK)
     seen = read_page(text)
-    assert not {"script", "link", "img", "iframe", "object", "embed", "use", "image", "base", "form"} & {element.name for element in seen.all()}
+    script = "".join(t.cast("list[str]", seen.one("script").children))
+    policy = seen.one("meta", **{"http-equiv": "Content-Security-Policy"}).attributes["content"]
+    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
+    assert not {"link", "img", "iframe", "object", "embed", "use", "image", "base", "form"} & {element.name for element in seen.all()}
     assert all(element.attributes["href"].startswith("#") for element in seen.all("a"))
     assert not {"src", "srcset", "style", "xlink:href"} & {key for element in seen.all() for key in element.attributes}
     assert not [key for element in seen.all() for key in element.attributes if key.startswith("on")]
     assert not re.search(r"https?:|url\(|@import|@font-face", text)
     assert "prefers-color-scheme: dark" in seen.one("style").text
     assert {link.attributes["href"][1:] for link in seen.all("a")} == {section.attributes["id"] for section in seen.all("section")}
+
+
+def test_a_large_page_leaves_the_tables_of_hosts_unread_until_they_are_opened() -> None:
+    """A browser that runs scripts reads what is in noscript as one text. So 200 hosts with 100 images open in less than a second."""
+    rows = [row(f"localhost/{number}:1") for number in range(pages.MOST_ROWS_AT_ONCE // 2)]
+    small, large = (page(dict.fromkeys(hosts, answer(*rows))).one(id="hosts") for hosts in (("one", "two"), ("one", "two", "three")))
+    assert small.all("noscript") == []
+    assert [len(host.one("noscript").all("table")) for host in large.all("details")] == [1, 1, 1]
 
 
 def test_every_class_of_the_page_and_every_colour_of_a_plot_has_its_style() -> None:
