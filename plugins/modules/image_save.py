@@ -14,10 +14,10 @@ description:
   - The same images always give the same bytes. A file that already has exactly this content stays unchanged.
   - The file is replaced atomically, even if the run is killed or the disk is full.
   - With O(engine) the images of Docker, Podman or containerd are saved, in the same formats. The module reads them twice, once to learn their content and
-    once to write it. An image that is named by its ID is saved with all of its names.
+    once to write it.
 options:
   name:
-    description: The images, by name, or by digest or image ID in full.
+    description: The images, by name, or by digest or image ID in full. A digest or ID selects the image with all of its names.
     type: list
     elements: str
     required: true

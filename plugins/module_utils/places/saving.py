@@ -43,7 +43,10 @@ class SavingPlace(t.Protocol[_Image]):
         """The keys that the result has besides those of every save."""
 
     def choose(self, selectors: t.Sequence[Reference | Digest]) -> t.Sequence[_Image]:
-        """Return the images to save, each once under each name, in the order of SELECTORS. Raises ImageNotFound, StoreDamaged, EngineError."""
+        """Return the images that SELECTORS mean, each once under each of its names that they select, in the order of SELECTORS.
+
+        Raises ImageNotFound for a selector that means none, StoreDamaged, EngineError.
+        """
 
     def read(self, image: _Image, selection: Selection | None) -> Graph:
         """Return the selected platforms of IMAGE, whose blobs the place has. Raises PlatformMissing, EngineError."""

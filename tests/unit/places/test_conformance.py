@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which images a selector means is one rule: every place answers every row of one table, for verbs that read and for the removal.
+"""Which images a selector means is one rule: every place answers every row of one table, for every verb that takes selectors.
 
-A new place runs the table when it is listed in `PLACES`. A place that must answer differently is listed in `DEVIATIONS` with the reason.
+A new place runs the table when it is listed in `PLACES` of `tests/support/conformance_places.py`. A place that must answer differently is listed in
+`DEVIATIONS` with the reason.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import functools
 import typing as t
 from pathlib import Path
@@ -18,42 +20,42 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.archive.reader import open_archive
-from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
-from ansible_collections.longshore.images.plugins.module_utils.engine.docker import open_docker
-from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
-from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import Details, EngineImage
 from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, InUse, InvalidReference
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.layout import INDEX_DIGEST, REF_NAME
 from ansible_collections.longshore.images.plugins.module_utils.oci.location import Location
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
-from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference, parse_selector
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.archive.catalog import ArchiveCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.artifact_sources import ArtifactSources
 from ansible_collections.longshore.images.plugins.module_utils.places.catalog import ImageCatalog, choose_for_removal
-from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
+from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
+from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources, Places
-from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
-from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan
-from tests.support.archives import index_entry, index_file, layout, pack
-from tests.support.docker_daemon import DockerDaemon
-from tests.support.engines import HOST, OTHER
-from tests.support.images import Image, make_image, make_index
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
+from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
+from tests.support.archives import index_entry, index_file, layout
+from tests.support.conformance_places import (
+    APP,
+    FIRST,
+    NAMES,
+    PLACES,
+    PLATFORM,
+    REMOVABLE,
+    SECOND,
+    THIRD,
+    TOOL,
+    CatalogPlace,
+    Place,
+    image_id,
+    write_layout,
+)
+from tests.support.images import Image
 
-PLATFORM = Platform.parse(HOST)
-APP = make_index("app", (HOST, OTHER), 1)
-TOOL = make_image("tool", 1, HOST)
-# The names in every place, in the order of its rows. The first image has two names.
-FIRST, SECOND, THIRD = "docker.io/library/app:1", "docker.io/library/app:latest", "registry.test/team/tool:2"
-NAMES = {FIRST: APP, SECOND: APP, THIRD: TOOL}
 ABSENT = Digest("sha256", "0" * 64)
-
-
-def image_id(image: Image, position: int = 0) -> Digest:
-    return image.graph.images[position].manifest.config.digest
 
 
 # The table.
@@ -119,148 +121,8 @@ DEVIATIONS: dict[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ("podman", "image ID for another platform"): ((), ONE_PLATFORM),
 }
 
-
-# The places.
-
-
-class Place(t.Protocol):
-    """A place with the images of `NAMES`."""
-
-    def read(self, selector: str) -> list[str]:
-        """Return the names of the images that a verb that reads finds, none for ImageNotFound. The first is the image that it uses."""
-
-
-class CatalogPlace:
-    """A place whose catalog verbs use directly."""
-
-    def __init__(self, catalog: t.Any) -> None:
-        self.catalog = catalog
-
-    def read(self, selector: str) -> list[str]:
-        parsed = parse_selector(selector)
-        found = [image.label for image in self.catalog.select(parsed)]
-        try:
-            used = [self.catalog.get(parsed).label]
-        except ImageNotFound:
-            used = []
-        assert used == found[:1]
-        return found
-
-
-class LocationPlace:
-    """A layout or an archive, in which a location names an image."""
-
-    def __init__(self, location: str) -> None:
-        self.location = location
-        self.sources = ArtifactSources(t.cast(t.Any, None), PLATFORM)
-
-    def read(self, selector: str) -> list[str]:
-        try:
-            source = self.sources.find(Location.parse(f"{self.location}:{selector}"))
-        except ImageNotFound:
-            return []
-        assert source.name == source.judged_names[0]
-        return list(map(str, source.judged_names))
-
-
-def files_of_a_layout() -> dict[str, t.Any]:
-    """Return the layout that another tool writes, with the images in the order of `NAMES`."""
-    entries = [index_entry(image, annotations={REF_NAME: name}) for name, image in NAMES.items()]
-    return layout(index_file(*entries), APP, TOOL)
-
-
-def open_store(folder: Path) -> CatalogPlace:
-    store = Store(str(folder / "store"))
-    for name, image in NAMES.items():
-        image.put(store, name)
-    return CatalogPlace(StoreCatalog(store, PLATFORM))
-
-
-def write_layout(folder: Path, files: t.Mapping[str, t.Any] | None = None) -> str:
-    for name, content in (files or files_of_a_layout()).items():
-        path = folder / "layout" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return str(folder / "layout")
-
-
-def write_archive(folder: Path) -> str:
-    path = folder / "images.tar"
-    path.write_bytes(pack(files_of_a_layout()))
-    return str(path)
-
-
-@dataclasses.dataclass
-class ListedEngine:
-    """An engine that lists images in the way of `list_image`, and gives every blob."""
-
-    title: str
-    list_image: t.Callable[[Image], EngineImage]
-    place = "memory"
-
-    def list_images(self, unused_host: Platform) -> list[EngineImage]:
-        return [self._named(TOOL, THIRD), self._named(APP, SECOND, FIRST)]
-
-    def _named(self, image: Image, *names: str) -> EngineImage:
-        return dataclasses.replace(self.list_image(image), names={Reference.parse(name): name for name in names})
-
-    def list_blobs(self) -> set[Digest]:
-        return {*APP.digests, *TOOL.digests}
-
-    def read_document(self, digest: Digest) -> bytes | None:
-        return {**APP.content, **TOOL.content}.get(digest)
-
-    def read_blob(self, descriptor: Descriptor) -> t.Iterator[bytes]:
-        yield {**APP.content, **TOOL.content}[descriptor.digest]
-
-
-def list_in_docker_classic(image: Image) -> EngineImage:
-    return EngineImage(image_id(image), {}, Details, image_id(image))
-
-
-def list_in_podman(image: Image) -> EngineImage:
-    return EngineImage(
-        image_id(image), {}, Details, image_id(image), tuple(dict.fromkeys((image.root.digest, image.graph.images[0].descriptor.digest)))
-    )
-
-
-def list_in_containerd(image: Image) -> EngineImage:
-    return EngineImage(image.root.digest, {}, Details, None, (image.root.digest,))
-
-
-def open_listed(title: str, list_image: t.Callable[[Image], EngineImage]) -> CatalogPlace:
-    return CatalogPlace(EngineCatalog(t.cast(t.Any, ListedEngine(title, list_image)), PLATFORM))
-
-
-@contextlib.contextmanager
-def docker_on_containerd(unused_folder: Path) -> t.Iterator[CatalogPlace]:
-    with DockerDaemon(reports_manifests=True).running() as daemon:
-        for name, image in NAMES.items():
-            daemon.pull(name, image)
-        api = Api(Address.unix(daemon.address.removeprefix("unix://")), "docker", 30.0)
-        yield CatalogPlace(EngineCatalog(open_docker(api), PLATFORM))
-
-
-Open = t.Callable[[Path], "contextlib.AbstractContextManager[Place]"]
-
-
-def at_once(open_place: t.Callable[[Path], Place]) -> Open:
-    return lambda folder: contextlib.nullcontext(open_place(folder))
-
-
-PLACES: dict[str, Open] = {
-    "store": at_once(open_store),
-    "layout": at_once(lambda folder: CatalogPlace(StoreCatalog(Store(write_layout(folder)), PLATFORM))),
-    "layout-location": at_once(lambda folder: LocationPlace(f"oci:{write_layout(folder)}")),
-    "archive": at_once(lambda folder: CatalogPlace(ArchiveCatalog(open_archive(write_archive(folder))))),
-    "archive-location": at_once(lambda folder: LocationPlace(f"oci-archive:{write_archive(folder)}")),
-    "docker-classic": at_once(lambda folder: open_listed("docker", list_in_docker_classic)),
-    "docker-containerd": docker_on_containerd,
-    "podman": at_once(lambda folder: open_listed("podman", list_in_podman)),
-    "containerd": at_once(lambda folder: open_listed("containerd", list_in_containerd)),
-}
-# Locations and archives are only read.
-REMOVABLE = ["store", "layout", "docker-classic", "docker-containerd", "podman", "containerd"]
+READABLE = [case for case in CASES if case.read is not None]
+CATALOGS = [place for place in PLACES if "location" not in place]
 
 
 @pytest.fixture(scope="module")
@@ -278,7 +140,7 @@ def labels_of(chosen: t.Sequence[t.Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("case", [case for case in CASES if case.read is not None], ids=lambda case: case.kind)
+@pytest.mark.parametrize("case", READABLE, ids=lambda case: case.kind)
 def test_a_selector_means_the_same_images_in_every_place(place: str, case: Case, opened: t.Callable[[str], Place]) -> None:
     expected, _reason = DEVIATIONS.get((place, case.kind), (case.read, ""))
     assert opened(place).read(case.selector) == list(expected or ())
@@ -302,6 +164,67 @@ def test_a_removal_selects_the_same_images_in_every_place(place: str, case: Case
     assert [bool(row.warnings) for row in rows] == [case.kind == "short ID" for _row in rows]
 
 
+def labels_found(choose: t.Callable[[], t.Any]) -> list[str]:
+    try:
+        found = choose()
+    except ImageNotFound:
+        return []
+    return [image.label for image in (found if isinstance(found, list) else [found])]
+
+
+def names_to_push(catalog: ImageCatalog[t.Any], selector: Reference | Digest) -> t.Sequence[Reference | None]:
+    try:
+        return catalog.find(selector).judged_names
+    except ImageNotFound:
+        return []
+
+
+@pytest.mark.parametrize("place", CATALOGS)
+@pytest.mark.parametrize("case", READABLE, ids=lambda case: case.kind)
+def test_a_save_or_load_info_tags_and_pushes_take_the_images_that_a_selector_means(
+    place: str, case: Case, opened: t.Callable[[str], CatalogPlace]
+) -> None:
+    """A save and a load take the image under each name that is meant, the others take the first."""
+    expected, _reason = DEVIATIONS.get((place, case.kind), (case.read or (), ""))
+    here, selector = opened(place), parse_selector(case.selector)
+    assert labels_found(lambda: here.choose([selector])) == list(expected)
+    (row,) = here.inspect().find_rows([selector], Filters())
+    assert (row["present"], [row["name"]] if row["present"] else []) == (bool(expected), list(expected[:1]))
+    if place in REMOVABLE:
+        assert labels_found(lambda: here.catalog.get_complete(selector)) == list(expected[:1])
+        assert [str(name) for name in names_to_push(here.catalog, selector)] == list(expected[:1])
+
+
+@pytest.mark.parametrize("place", REMOVABLE)
+@pytest.mark.parametrize("case", READABLE, ids=lambda case: case.kind)
+def test_pruning_spares_the_images_that_a_selector_means(place: str, case: Case, opened: t.Callable[[str], CatalogPlace]) -> None:
+    """A protected image stays with all of its names."""
+    expected, _reason = DEVIATIONS.get((place, case.kind), (case.read or (), ""))
+    policy, catalog = RetentionPolicy.parse(True, 0, None), opened(place).catalog
+    now = datetime.datetime(2100, 1, 1, tzinfo=datetime.timezone.utc)
+    plan = plan_prune(catalog, policy, Filters(), Protection.parse([case.selector]), now)
+    spared = {NAMES[name].root.digest for name in expected}
+    assert plan.facts()["untagged"] == [name for name, image in NAMES.items() if image.root.digest not in spared]
+
+
+@pytest.mark.parametrize("place", CATALOGS)
+def test_an_image_that_is_asked_for_twice_is_taken_once_in_the_order_asked_for(place: str, opened: t.Callable[[str], CatalogPlace]) -> None:
+    here = opened(place)
+    selectors = [parse_selector(text) for text in (THIRD, "app", THIRD, FIRST, "index.docker.io/library/app:1")]
+    assert labels_found(lambda: here.choose(selectors)) == [THIRD, SECOND, FIRST]
+    assert [row["name"] for row in here.inspect().find_rows(selectors, Filters())] == [THIRD, SECOND, THIRD, FIRST, FIRST]
+    with pytest.raises(ImageNotFound, match="absent"):
+        here.choose([*selectors, Reference.parse("absent:1")])
+
+
+@pytest.mark.parametrize("place", REMOVABLE)
+def test_a_target_that_is_named_twice_is_tagged_once_in_the_order_asked_for(place: str, opened: t.Callable[[str], CatalogPlace]) -> None:
+    targets = [Reference.parse(text) for text in ("new:2", FIRST, "new:1", "docker.io/library/new:2", THIRD)]
+    plan = plan_tag(opened(place).catalog, Reference.parse(THIRD), targets)
+    assert [row.requested for row in plan.images] == ["docker.io/library/new:2", FIRST, "docker.io/library/new:1", THIRD]
+    assert [bool(row.actions) for row in plan.images] == [True, True, True, False]
+
+
 @pytest.mark.parametrize("place", REMOVABLE)
 def test_an_image_that_two_selectors_mean_is_chosen_once_in_the_order_of_the_selectors(place: str, opened: t.Callable[[str], CatalogPlace]) -> None:
     selectors = [parse_removal_selector(text) for text in (THIRD, "app", "docker.io/library/app:*", THIRD, "absent:1")]
@@ -309,7 +232,7 @@ def test_an_image_that_two_selectors_mean_is_chosen_once_in_the_order_of_the_sel
     assert labels_of(chosen) == [THIRD, SECOND, FIRST, "docker.io/library/absent:1"]
 
 
-@pytest.mark.parametrize("place", [place for place in PLACES if "location" not in place])
+@pytest.mark.parametrize("place", CATALOGS)
 def test_every_place_lists_its_images_in_one_order_and_finds_them_by_name(place: str, opened: t.Callable[[str], CatalogPlace]) -> None:
     catalog = opened(place).catalog
     assert [image.label for image in catalog.entries] == list(NAMES)

@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
 
 
 class EngineSaving:
-    """The images of an engine in one save. An image that is named by ID or digest is saved with all of its names. No engine holds referrers."""
+    """The images of an engine in one save. No engine holds referrers."""
 
     def __init__(self, reader: EngineReader) -> None:
         self._reader = reader
@@ -44,13 +44,9 @@ class EngineSaving:
 
     def choose(self, selectors: t.Sequence[Reference | Digest]) -> list[NamedEngineImage]:
         """Return the images to save. All are opened before the first is read, so that an engine exports them together."""
-        chosen = list(dict.fromkeys(image for selector in selectors for image in self._select(selector)))
+        chosen = list(dict.fromkeys(image for selector in selectors for image in self._reader.select(selector) or [self._reader.get(selector)]))
         self._images.update((image, self._reader.open(image)) for image in chosen)
         return chosen
-
-    def _select(self, selector: Reference | Digest) -> list[NamedEngineImage]:
-        first = self._reader.get(selector)
-        return self._reader.select(selector) if isinstance(selector, Digest) else [first]
 
     def read(self, image: NamedEngineImage, selection: Selection | None) -> Graph:
         opened = self._images[image]

@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 
 
 class StoreSaving:
-    """The images of a store in one save. An image that is named by its digest is saved with its first name."""
+    """The images of a store in one save."""
 
     common_facts: t.ClassVar[Results] = {}
 
@@ -33,8 +33,13 @@ class StoreSaving:
         self._store = store
 
     def choose(self, selectors: t.Sequence[Reference | Digest]) -> list[Entry]:
-        self._store.reload()
-        return list(dict.fromkeys(self._store.get_complete_entry(selector) for selector in dict.fromkeys(selectors)))
+        store = self._store
+        store.reload()
+        found = (image for selector in selectors for image in store.find_entries(selector) or [store.get_entry(selector)])
+        chosen = [store.begin_reading(image) for image in dict.fromkeys(found)]
+        for image in {image.digest: image for image in chosen}.values():
+            store.check_complete(image, trust_others=False)
+        return chosen
 
     def read(self, image: Entry, selection: Selection | None) -> Graph:
         return select_stored(read_image(image.descriptor, image.label, self._store.read_document), selection, image.label)
