@@ -35,6 +35,8 @@ from ansible_collections.longshore.images.plugins.module_utils.places.protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import ImageSources, Places
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import ImagePlan
+from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
+from ansible_collections.longshore.images.plugins.module_utils.verbs.info_remote import read_remote_info
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from tests.support.archives import index_entry, index_file, layout
@@ -258,6 +260,17 @@ class Registry:
             return next((root for root in here.values() if root.digest == reference.digest), None)
         return here.get(str(reference))
 
+    def fetch_manifest(self, reference: Reference) -> Descriptor:
+        found = self.probe(reference)
+        if found is None:
+            raise ImageNotFound(f"{reference} is absent")
+        return found
+
+    def read_document(self, descriptor: Descriptor) -> bytes | None:
+        return {**APP.content, **TOOL.content}.get(descriptor.digest)
+
+    answered_by = "memory"
+
 
 def open_registry(text: str) -> Digest | None:
     """Return the digest of the image that a registry has for a location, None without one."""
@@ -275,6 +288,16 @@ REFERENCES = [case for case in CASES if case.read is not None and isinstance(par
 def test_a_registry_has_the_same_image_for_a_reference(case: Case) -> None:
     expected = NAMES[case.read[0]].root.digest if case.read else None
     assert open_registry(case.selector) == open_registry(f"docker://{case.selector}") == expected
+
+
+@pytest.mark.parametrize("case", REFERENCES, ids=lambda case: case.kind)
+def test_a_registry_describes_the_same_image_for_a_reference(case: Case) -> None:
+    reference = Reference.parse(case.selector)
+    with Workers(1) as workers:
+        (row,), errors = read_remote_info([reference], t.cast(t.Any, Registry), Filters(), None, PLATFORM, workers)
+    assert (row["present"], errors) == (bool(case.read), [])
+    if case.read:
+        assert (row["name"], row["digest"]) == (str(reference.name), str(NAMES[case.read[0]].root.digest))
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.selector.startswith("sha256:")], ids=lambda case: case.kind)
