@@ -167,6 +167,24 @@ def append(place: Place, files: int, size: int) -> list[Contestant]:
     ]
 
 
+def pull_file(place: Place, size: int) -> list[Contestant]:
+    """An artifact of one file of SIZE random bytes, into an empty folder."""
+    source, name, target = place.empty("artifact.bin"), f"{place.registry.host}/bench/file{size}:1", place.folder / "pulled"
+    noise = random.Random(size)
+    with source.open("wb") as file:
+        for start in range(0, size, MEGABYTE):
+            file.write(noise.randbytes(min(MEGABYTE, size - start)))
+    modules.run("artifact_push", {"name": name, "files": [{"path": str(source)}], "plain_http": True})
+    source.unlink()
+    clear = functools.partial(place.empty, "pulled")
+    options = {"name": name, "dest": f"{target}/", "plain_http": True}
+    return [
+        module("artifact_pull", options, prepare=clear),
+        start_up("artifact_pull", {**options, "name": f"{place.registry.host}/absent:1"}),
+        Contestant("oras", ["oras", "pull", "--no-tty", "--plain-http", "--output", str(target), name], prepare=clear),
+    ]
+
+
 @dataclasses.dataclass(frozen=True)
 class Row:
     """One comparison. TITLE says which work is done.
@@ -189,6 +207,7 @@ ROWS = (
     Row("pull-1000", "pull 1,000 layers of 2 kB", lambda place: pull(place, 1000, 2000)),
     Row("pull-large", "pull 6 layers, 1.6 GB", lambda place: pull(place, 6, 266_666_666)),
     Row("pull-huge", "pull 6 layers, 10 GB", lambda place: pull(place, 6, 1_666_666_666), disk=60 * 1000 * MEGABYTE, most_runs=1),
+    Row("artifact-large", "pull one file of 1.6 GB from an artifact", lambda place: pull_file(place, 1600 * MEGABYTE), disk=10 * 1000 * MEGABYTE),
     Row("layers", "pull images of 1 to 1,000 layers of 2 kB", growth.layers),
     Row("sizes", "pull images of 1 MB to 1 GB", growth.sizes, disk=15 * 1000 * MEGABYTE),
     Row("pull-throttled", "pull one layer of 256 MB, 30 MB/s for each connection", throttled),
