@@ -17,6 +17,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError, Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
 from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
+from ansible_collections.longshore.images.plugins.module_utils.transfer import executor, ranged_fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from tests.support.artifact_pulls import NAME, content, files_in
@@ -275,6 +276,44 @@ def test_a_large_file_is_resumed(tmp_path: Path) -> None:
 
     assert content(tmp_path) == {"large": data}
     assert chunks < 10_600
+
+
+WAYS = {"one after the other": (1_000_000, 0.0), "in two parts": (1000, 0.0), "in pieces": (1000, float("inf"))}
+
+
+@pytest.mark.parametrize("works_for", range(7))
+@pytest.mark.parametrize(("parallel_from", "fast"), WAYS.values(), ids=WAYS)
+def test_a_large_file_comes_in_ranges_and_the_next_run_fetches_only_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parallel_from: int, fast: float, works_for: int
+) -> None:
+    for owner, limit, value in (
+        (executor, "MIN_RESUMABLE", 1000),
+        (ranged_fetch, "MIN_PARALLEL", parallel_from),
+        (ranged_fetch, "MIN_RANGE", 2500),
+        (ranged_fetch, "FAST", fast),
+        (ranged_fetch, "INTERVAL", 0),
+        (ranged_fetch, "RECORD_EVERY", 1000),
+    ):
+        monkeypatch.setattr(owner, limit, value)
+    data = os.urandom(7000)
+    chunks, allowed = 0, works_for
+
+    def fail_late() -> None:
+        nonlocal chunks
+        if chunks >= allowed:
+            raise Unreachable("the network failed")
+        chunks += 1
+
+    repository = RemoteRepository({NAME: make_files([("large", data)])}, fail_late)
+    assert error_of(pull(f"{tmp_path}/dest/", repository))[0] == "unreachable"
+    assert not (tmp_path / "dest").exists()
+    chunks, allowed = 0, 1000
+
+    pull(f"{tmp_path}/dest/", repository)
+
+    assert content(tmp_path) == {"dest": None, "dest/large": data}
+    # Each of the three ranges may end with a part of a chunk, and begin with the other part.
+    assert chunks <= (7 if parallel_from > 7000 else 10) - works_for + 3
 
 
 def prepared(folder: Path) -> Path:
