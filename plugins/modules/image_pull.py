@@ -284,8 +284,7 @@ from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
 from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.pull import plan_pull
-from ..module_utils.verbs.pull_policy import PullPolicy
+from ..module_utils.verbs.pull import PullPlace, PullPolicy, plan_pull
 
 
 def argument_spec() -> Arguments:
@@ -307,32 +306,19 @@ def plan(task: RegistryTask) -> Plan:
     lock = read_lock(task.params)
     references = task.references("name") if lock is None or task.params["name"] is not None else lock.names
     task.open_registries(references)
-    policy = PullPolicy(task.params["pull_policy"])
-    if task.params["engine"] is not None:
-        from ..module_utils.verbs.pull_engine import plan_pull_engine
+    return plan_pull(_open_place(task), references, PullPolicy(task.params["pull_policy"]), lock)
 
-        return plan_pull_engine(
-            open_engine(task),
-            references,
-            repository=task.repository,
-            policy=policy,
-            selection=task.selection,
-            host=task.host,
-            lock=lock,
-            trust=read_trust(task.params),
-        )
-    return plan_pull(
-        task.store,
-        references,
-        repository=task.repository,
-        policy=policy,
-        selection=task.host_selection,
-        host=task.host,
-        workers=task.workers,
-        lock=lock,
-        referrers=task.params["referrers"],
-        trust=read_trust(task.params),
-    )
+
+def _open_place(task: RegistryTask) -> PullPlace[t.Any, t.Any]:
+    """Return the engine that TASK names, else the store. Raises EngineError, InvalidOption."""
+    trust = read_trust(task.params)
+    if task.params["engine"] is not None:
+        from ..module_utils.places.engine.pulling import EnginePulling
+
+        return EnginePulling(open_engine(task), task.repository, selection=task.selection, host=task.host, trust=trust)
+    from ..module_utils.places.store.pulling import StorePulling
+
+    return StorePulling(task.store, task.repository, task.host_selection, task.host, task.workers, task.params["referrers"], trust)
 
 
 def main() -> t.NoReturn:

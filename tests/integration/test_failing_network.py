@@ -21,6 +21,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.store.pulling import StorePulling
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
@@ -28,8 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.registri
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer import ranged_fetch as fetch
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import plan_pull
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import PullPolicy, plan_pull
 from tests.support import modules
 from tests.support.faults import partial_files, wrong_blobs
 from tests.support.images import Image, make_image
@@ -148,15 +148,8 @@ def pull(throttle: Throttle, repository: str, store: str, retries: int = 5, conc
     registries = Registries(ClientSettings(default=HostSettings(plain_http=True), retries=retries, concurrency=concurrency))
     host = Platform.parse(HOST)
     with Workers(concurrency) as workers:
-        plan = plan_pull(
-            Store(store),
-            [Reference.parse(f"{throttle.host}/{repository}:1")],
-            repository=registries.repository,
-            policy=PullPolicy.ALWAYS,
-            selection=Selection((host,), explicit=False),
-            host=host,
-            workers=workers,
-        )
+        place = StorePulling(Store(store), registries.repository, Selection((host,), explicit=False), host, workers)
+        plan = plan_pull(place, [Reference.parse(f"{throttle.host}/{repository}:1")], PullPolicy.ALWAYS)
         plan = plan.apply(workers)
     registries.client.close()
     return [error.message for error in plan.errors]

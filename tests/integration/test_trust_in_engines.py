@@ -16,14 +16,14 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.pulling import EnginePulling
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import TransferPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.trust.policy import TrustPolicy
 from ansible_collections.longshore.images.plugins.module_utils.trust.rules import RuleOptions, read_rules
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import PullPolicy, plan_pull
 from tests.support.images import Image, make_image, make_index
 from tests.support.memory_engine import MemoryEngine, engine_image
 from tests.support.recorder import Recorder
@@ -78,9 +78,8 @@ class Scene:
             return registries.repository(dataclasses.replace(asked, registry=host or asked.registry))
 
         selection = Selection.parse(platforms) if platforms else None
-        return plan_pull_engine(
-            self.engine, [reference], repository=repository, policy=PullPolicy(policy), selection=selection, host=HOST, trust=trust
-        )
+        place = EnginePulling(self.engine, repository, selection=selection, host=HOST, trust=trust)
+        return plan_pull(place, [reference], PullPolicy(policy))
 
     def pull(self, trust: TrustPolicy | None, policy: str = "always", name: str = "") -> TransferPlan:
         with Workers(1) as workers:

@@ -27,6 +27,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.filters im
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.places.store.catalog import StoreCatalog
+from ansible_collections.longshore.images.plugins.module_utils.places.store.pulling import StorePulling
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.store.staging import Staging
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
@@ -37,7 +38,6 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.append impo
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index import plan_index
 from ansible_collections.longshore.images.plugins.module_utils.verbs.index_members import IndexOptions, MemberRequest
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.rebase import RebaseOptions, plan_rebase
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
@@ -128,15 +128,8 @@ def rebase(path: Path, name: str, image: str, old_base: str, new_base: str, act:
 
 def plan_pull(store: Store, workers: Workers, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY) -> Plan:
     selection = Selection.parse(platforms) if platforms else Selection((HOST,), explicit=False)
-    return verb_pull.plan_pull(
-        store,
-        [Reference.parse(text) for text in references],
-        repository=lambda reference: t.cast(Repository, registry),
-        policy=PullPolicy.ALWAYS,
-        selection=selection,
-        host=HOST,
-        workers=workers,
-    )
+    place = StorePulling(store, lambda reference: t.cast(Repository, registry), selection, HOST, workers)
+    return verb_pull.plan_pull(place, [Reference.parse(text) for text in references], verb_pull.PullPolicy.ALWAYS)
 
 
 def pull(path: Path, *references: str, platforms: t.Sequence[str] = (), registry: FakeRepository = REGISTRY, act: Act = apply) -> Plan:

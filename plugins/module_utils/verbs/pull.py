@@ -2,308 +2,159 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plan a pull: registry -> store."""
+"""Plan to pull images into a store or an engine. One table says when an image that the place has is kept."""
 
 from __future__ import annotations
 
-import dataclasses
+import enum
 import functools
 import typing as t
 
-from ..errors import ImageNotFound, LongshoreError, PlatformMissing, UnsupportedFormat
-from ..oci.digest import Digest
-from ..oci.graph import ChooseEntries, Graph, IndexPosition, choose_platforms, read_graph
-from ..oci.manifest import Descriptor, Index, describe_document
-from ..oci.matching import check_single_platform, reject_conflicting_references
-from ..oci.platform import Platform, Selection
+from ..errors import ImageNotFound, LongshoreError, RateLimited, RegistryError, TrustRefusal, Unreachable
+from ..oci.matching import reject_conflicting_references
 from ..oci.reference import Reference
-from ..places.facts import describe_record, describe_transfer, image_facts, ref_state, short_digest
-from ..places.verification import Verification, check_trust
-from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
-from ..transfer.transfer import Transfer
-from ..transfer.workers import Workers
-from .pull_policy import PullPolicy
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
-    from ..oci.referrers import FoundReferrers, LayoutReferrers, ReferrerPlace
-    from ..places.referrer_plan import ReferrerPlan
-    from ..registry.repository import Repository
-    from ..store.index import Entry
-    from ..store.store import Store
-    from ..trust.policy import TrustPolicy
+    from ..transfer.plan import TransferPlan
+
+_Image = t.TypeVar("_Image")
+_Pulled = t.TypeVar("_Pulled")
 
 
-def plan_pull(
-    store: Store,
-    references: t.Sequence[Reference],
-    *,
-    repository: t.Callable[[Reference], Repository],
-    policy: PullPolicy,
-    selection: Selection,
-    host: Platform,
-    workers: Workers,
-    lock: LockFile | None = None,
-    referrers: bool = False,
-    trust: TrustPolicy | None = None,
-) -> TransferPlan:
-    """Plan to pull REFERENCES from their registries into STORE; with LOCK each name is pulled by its locked digest.
+class PullPolicy(enum.Enum):
+    """The option `pull_policy`."""
 
-    `repository` opens a registry's repository, and is called only if a request is needed. With REFERRERS signatures and other referrers are kept with their
-    image, and with TRUST too, which refuses images before anything of them is planned. An image that can't be pulled has its error in its row; the others
-    are pulled. Raises InvalidOption for one name with two digests.
-    """
-    return _Puller(store, repository, policy, selection, host, lock, referrers, trust).plan(references, workers)
+    ALWAYS = "always"
+    MISSING = "missing"
+    NEWER = "newer"
+    NEVER = "never"
+
+    def keeps_after(self, error: LongshoreError) -> bool:
+        """Return whether an image is kept because its registry is unreachable, has no quota left or fails with ERROR, and doesn't refuse this image."""
+        may_pass = isinstance(error, (Unreachable, RateLimited)) or (isinstance(error, RegistryError) and (error.status or 0) >= 500)
+        return self is PullPolicy.NEWER and may_pass
 
 
-@dataclasses.dataclass(frozen=True)
-class _PulledVerdict:
-    """The verdict about an image, and whether its registry was asked for signatures, because those that the store keeps were not enough."""
+class Current(enum.IntEnum):
+    """How a place has an image: the columns of the table."""
 
-    verification: Verification
-    at_registry: bool
+    ABSENT = 0
+    TAGGED = 1  # by its name only
+    PINNED = 2  # by the digest that is asked for
+
+
+class Choice(enum.Enum):
+    """What a pull does with an image."""
+
+    FETCH = "fetch"
+    COMPARE = "compare"  # with the registry, and fetch what differs
+    VERIFY = "verify"  # keep it; its registry may be asked for signatures and other referrers
+    KEEP = "keep"  # without a request
+    REFUSE = "refuse"
+
+
+_CHOICES = {
+    PullPolicy.ALWAYS: (Choice.FETCH, Choice.COMPARE, Choice.VERIFY),
+    PullPolicy.MISSING: (Choice.FETCH, Choice.KEEP, Choice.KEEP),
+    PullPolicy.NEWER: (Choice.FETCH, Choice.COMPARE, Choice.KEEP),
+    PullPolicy.NEVER: (Choice.REFUSE, Choice.KEEP, Choice.KEEP),
+}
+
+# The rows that differ if only the registry has the signatures.
+_CHOICES_WITHOUT_SIGNATURES = {
+    PullPolicy.ALWAYS: (Choice.FETCH, Choice.COMPARE, Choice.COMPARE),
+    PullPolicy.MISSING: (Choice.FETCH, Choice.VERIFY, Choice.VERIFY),
+    PullPolicy.NEWER: (Choice.FETCH, Choice.COMPARE, Choice.COMPARE),
+}
+
+
+def choose(policy: PullPolicy, current: Current, *, lacks_signatures: bool = False) -> Choice:
+    """Return what a pull does with an image. With LACKS_SIGNATURES trust needs some, and the place keeps none."""
+    rows = {**_CHOICES, **_CHOICES_WITHOUT_SIGNATURES} if lacks_signatures else _CHOICES
+    return rows[policy][current]
+
+
+class PullPlace(t.Protocol[_Image, _Pulled]):
+    """A place that images are pulled into: the store or an engine, each with its options of this run."""
 
     @property
-    def is_signed_in_store(self) -> bool:
-        """Return whether the image was accepted by a signature that the store keeps."""
-        return not self.at_registry and self.verification is not None and self.verification["format"] is not None
+    def place(self) -> str:
+        """The place in messages."""
 
+    @property
+    def lacks_signatures(self) -> bool:
+        """Whether trust needs signatures, and the place keeps none."""
 
-@dataclasses.dataclass(frozen=True)
-class _Puller:
-    """The options of the pulls of one run, as `plan_pull` documents them."""
+    def find(self, reference: Reference, *, under_other_names: bool) -> _Image | None:
+        """Return the image that REFERENCE means, which may be incomplete. UNDER_OTHER_NAMES, an engine's image of a digest may have any name."""
 
-    store: Store
-    repository: t.Callable[[Reference], Repository]
-    policy: PullPolicy
-    selection: Selection
-    host: Platform
-    lock: LockFile | None = None
-    referrers: bool = False
-    trust: TrustPolicy | None = None
+    def keep(self, reference: Reference, image: _Image, *, ask: bool, warning: str = "") -> _Pulled | None:
+        """Return the pull that fetches nothing; None if IMAGE isn't complete for the requested platforms.
 
-    def plan(self, references: t.Sequence[Reference], workers: Workers) -> TransferPlan:
-        unique = list(dict.fromkeys(references))
-        reject_conflicting_references(unique)
-        self.store.reload()  # a damaged store stops the run before the first request
-        return TransferPlan(workers.map(self._plan_or_error, unique))
-
-    def _plan_or_error(self, reference: Reference) -> ImagePlan:
-        try:
-            return self._plan(reference)
-        except LongshoreError as error:
-            return ImagePlan(str(reference.name), error=error)
-
-    def _plan(self, requested: Reference) -> ImagePlan:
-        reference = requested if self.lock is None else self.lock.pin(requested)
-        before = self.store.index.get_named(reference.name)
-        stored = self._find_stored(reference, before)
-        if stored is not None:
-            verified = self._verify(reference, stored, self.repository if self.policy.asks_for_signatures else None)
-            asked = self.repository(reference) if self.policy.asks_for_signatures and (self.referrers or verified.at_registry) else None
-            return self._plan_image(reference, before, stored, None, verified, referrers_at=asked)
-        repository = self.repository(reference)
-        try:
-            root = self._resolve(reference, before, repository)
-        except LongshoreError as error:
-            stored = self._read_stored(before.descriptor, before) if before is not None and self.policy.keeps_after(error) else None
-            if stored is None:
-                raise
-            verified = self._verify(reference, stored, None)
-            warning = f"{reference.name} was not compared with its registry: {error.message}"
-            return self._plan_image(reference, before, stored, None, verified, warning)
-        graph = self._read_graph(reference, root, before, repository)
-        verified = self._verify(reference, graph, self.repository)
-        # Signatures that the store keeps are as good as those at the registry, so an unchanged image needs no request for them.
-        is_kept = before is not None and before.digest == root.digest and not verified.at_registry
-        asked = repository if self.referrers or not is_kept else None
-        return self._plan_image(reference, before, graph, repository, verified, referrers_at=asked)
-
-    def _verify(self, reference: Reference, graph: Graph, repository: t.Callable[[Reference], Repository] | None) -> _PulledVerdict:
-        """Verify an image by the signatures that the store keeps, else by those at its registry, if REPOSITORY may open that.
-
-        Raises what `check_trust` raises.
+        With ASK its registry may be asked for referrers. Raises what `check_trust` raises.
         """
-        asked = False
 
-        def list_places() -> t.Iterator[ReferrerPlace]:
-            nonlocal asked
+    def fetch(self, reference: Reference) -> _Pulled:
+        """Return the pull of the image that the registry has, verified. Raises the errors of the registry, and of trust."""
 
-            yield self._stored_referrers.in_repository(reference.context)
-            if repository is not None:
-                from ..registry.referrers import RepositoryReferrers
+    def fail(self, requested: str, error: LongshoreError) -> _Pulled:
+        """Return the pull that failed with ERROR."""
 
-                asked = True
-                yield RepositoryReferrers(repository(reference))
+    def hint(self, reference: Reference) -> str:
+        """Return where an absent image may be instead, for a message."""
 
-        verification = check_trust(self.trust, reference, graph, list_places())
-        return _PulledVerdict(verification, asked)
-
-    @functools.cached_property
-    def _stored_referrers(self) -> LayoutReferrers:
-        """Return the referrers in the store, which is read once for all images of the run."""
-        from ..store.referrers import referrers_in_store
-
-        return referrers_in_store(self.store)
-
-    # The image in the store.
-
-    def _find_stored(self, reference: Reference, before: Entry | None) -> Graph | None:
-        """Return the image from the store if the policy or a digest allows that without a request, else None."""
-        found = self._stored_root(reference, before)
-        graph = self._read_stored(found, before) if found is not None else None
-        if graph is None and self.policy.forbids_requests:
-            state = "not" if found is None else "incomplete, or not for the requested platforms,"
-            raise ImageNotFound(f"{reference} is {state} in the store {self.store.path}, and pull_policy 'never' forbids to pull it")
-        return graph
-
-    def _stored_root(self, reference: Reference, before: Entry | None) -> Descriptor | None:
-        if reference.digest is not None:
-            return self._describe_stored(reference.digest)
-        return before.descriptor if before is not None and self.policy.keeps(is_pinned=False) else None
-
-    def _describe_stored(self, digest: Digest) -> Descriptor | None:
-        """Return the descriptor of a stored manifest or index of which only the digest is known."""
-        status = self.store.blob_status(digest)
-        data = self.store.read_document(Descriptor("", digest, status.st_size)) if status is not None else None
-        try:
-            return describe_document(data, str(digest)) if data is not None else None
-        except UnsupportedFormat as error:
-            raise UnsupportedFormat(
-                f"{digest} is not an image: the blob with this digest in {self.store.path} is neither a manifest nor an index"
-            ) from error
-
-    def _read_stored(self, root: Descriptor, before: Entry | None) -> Graph | None:
-        """Return the requested platforms of the image if all of them are in the store, else None."""
-        graph = read_graph(root, str(root.digest), self.store.read_document, self._choice(root, before))
-        if graph is None or graph.absent or not all(self.store.has_blob(blob) for blob in graph.blobs):
-            return None
-        return graph
-
-    def _choice(self, root: Descriptor, before: Entry | None) -> ChooseEntries:
-        """Return a choice of all platforms that must be complete: those requested now, those recorded with the entry, and those with a stored manifest."""
-        selection = self._selection_for(root, before)
-
-        def choose(index: Index, what: str, where: IndexPosition) -> t.Sequence[Descriptor]:
-            wanted = {entry.digest for entry in choose_platforms(selection)(index, what, where)}
-            # A recorded "all" accepts an index without the platforms that are requested now, so these are checked too.
-            wanted.update(entry.digest for entry in choose_platforms(self.selection)(index, what, where))
-            return [entry for entry in index.manifests if entry.digest in wanted or self.store.blob_status(entry.digest) is not None]
-
-        return choose
-
-    def _selection_for(self, root: Descriptor, before: Entry | None) -> Selection:
-        recorded = before.selection if before is not None and before.descriptor.digest == root.digest else None
-        return recorded.union(self.selection) if recorded is not None else self.selection
-
-    # The image at the registry.
-
-    def _resolve(self, reference: Reference, before: Entry | None, repository: Repository) -> Descriptor:
-        """Return what the reference points at: by one HEAD if there is a stored image to compare with, else by fetching the manifest at once."""
-        if reference.digest is not None:
-            return self._describe_stored(reference.digest) or repository.fetch_manifest(reference)
-        if before is None:
-            return repository.fetch_manifest(reference)
-        found = repository.probe(reference)
-        if found is None:
-            raise ImageNotFound(f"{reference}: {repository.answered_by} doesn't have it", status=404)
-        return found
-
-    def _read_graph(self, reference: Reference, root: Descriptor, before: Entry | None, repository: Repository) -> Graph:
-        def read(descriptor: Descriptor) -> bytes:
-            return self.store.read_document(descriptor) or repository.read_document(descriptor)
-
-        graph = read_graph(root, str(reference), read, self._choice(root, before))
-        if graph is None:
-            raise UnsupportedFormat(f"{reference} is empty")
-        if not graph.images and not self.selection.everything:
-            raise PlatformMissing(f"{reference} has no image for {', '.join(self.selection.texts())}, though its index lists one")
-        return graph
-
-    # The plan.
-
-    def _plan_referrers(self, reference: Reference, graph: Graph, repository: Repository | None, keep: bool) -> ReferrerPlan | None:
-        """Return the plan of the image's referrers: those at REPOSITORY, or without it those that the store has already. KEEP as in `plan_for_store`."""
-        if not self.referrers and self.trust is None:
-            return None
-        from ..places.store.referrers import plan_for_store
-
-        return plan_for_store(self.store, self._find_referrers(reference, graph, repository), (reference.name,), keep=keep)
-
-    def _find_referrers(self, reference: Reference, graph: Graph, repository: Repository | None) -> FoundReferrers:
-        from ..oci.referrers import find_referrers
-        from ..store.referrers import referrers_in_store
-
-        image = graph.document_digests
-        if repository is None:
-            return find_referrers(referrers_in_store(self.store, reference.context), image)
-        from ..registry.referrers import RepositoryReferrers
-
-        return find_referrers(RepositoryReferrers(repository), image)
-
-    def _plan_image(
-        self,
-        reference: Reference,
-        before: Entry | None,
-        graph: Graph,
-        repository: Repository | None,
-        verified: _PulledVerdict,
-        warning: str | None = None,
-        *,
-        referrers_at: Repository | None = None,
-    ) -> ImagePlan:
-        single_platform = None if graph.root.is_index or not graph.images else graph.images[0].platform
-        warnings = [warning, check_single_platform(single_platform, self.selection, str(reference))]
-        name = str(reference.name)
-        was = ref_state(self.store, before)
-        of_image = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
-        is_incomplete = of_image or any(self.store.read_document(document) is None for document in graph.documents)
-        will_be = RefState(graph.root.digest, tuple(graph.platforms))
-        asked = self.selection if self.selection.explicit else None
-        changed = is_incomplete or was != will_be
-        actions = [_action(name, was, will_be, of_image)] if changed else [*describe_record(name, before, graph, asked)]
-        # The registry may have another signature under the same tag, and nobody verified that one.
-        referrers = self._plan_referrers(reference, graph, referrers_at, keep=verified.is_signed_in_store)
-        moves = of_image
-        if referrers is not None and referrers.is_changed:
-            added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not self.store.has_blob(blob))
-            actions += referrers.actions("pull", name, added)
-            moves = (*of_image, *added)
-        source = repository or referrers_at
-        if source is not None:
-            for blob in moves:
-                self.store.blob_origins.add(blob.digest, reference.context)
-        return ImagePlan(
-            requested=name,
-            image=image_facts(name, graph, self.selection, self.host),
-            changes=(RefChange(name, was, will_be), *(referrers.changes if referrers is not None else ())),
-            actions=tuple(actions),
-            transfer=Transfer(
-                source or self.store,
-                self.store,
-                graph,
-                (reference.name,),
-                self._selection_for(graph.root, before) if graph.root.is_index else None,
-                moves=moves,
-                reused=(*graph.blobs_without(moves), *(referrers.blobs_without((*graph.blobs, *moves)) if referrers is not None else ())),
-                pending=bool(actions),
-                referrers=referrers.missing if referrers is not None else (),
-            ),
-            results={
-                "previous_digest": str(was.digest) if was is not None else None,
-                "endpoint": source.answered_by if source is not None else None,
-                "referrers": list(referrers.rows) if referrers is not None else [],
-                "verification": verified.verification,
-            },
-            warnings=(*(text for text in warnings if text is not None), *(referrers.warnings if referrers is not None else ())),
-        )
+    def plan(self, references: t.Sequence[Reference], pull: t.Callable[[Reference], _Pulled]) -> TransferPlan:
+        """Return the plan of all pulls; PULL plans one, and raises no error."""
 
 
-def _action(name: str, was: RefState | None, will_be: RefState, moves: t.Sequence[Descriptor]) -> str:
-    amount = describe_transfer(moves)
-    if was is None:
-        return f"pull {name} ({short_digest(will_be.digest)}): {amount}"
-    if was.digest != will_be.digest:
-        return f"move {name} from {short_digest(was.digest)} to {short_digest(will_be.digest)}: {amount}"
-    added = [platform for platform in will_be.platforms or () if platform not in (was.platforms or ())]
-    return f"complete {name} ({short_digest(will_be.digest)}){' with ' + ', '.join(added) if added else ''}: {amount}"
+def plan_pull(place: PullPlace[_Image, _Pulled], references: t.Sequence[Reference], policy: PullPolicy, lock: LockFile | None = None) -> TransferPlan:
+    """Plan to pull REFERENCES from their registries into PLACE; with LOCK each name is pulled by its locked digest.
+
+    An image that can't be pulled has its error in its row; the others are pulled. Raises InvalidOption for one name with two digests, and the errors of
+    reading PLACE.
+    """
+    unique = list(dict.fromkeys(references))
+    reject_conflicting_references(unique)
+    return place.plan(unique, functools.partial(_pull_or_fail, place, policy, lock))
+
+
+def _pull_or_fail(place: PullPlace[_Image, _Pulled], policy: PullPolicy, lock: LockFile | None, requested: Reference) -> _Pulled:
+    try:
+        return _pull(place, policy, requested if lock is None else lock.pin(requested))
+    except LongshoreError as error:
+        return place.fail(str(requested.name), error)
+
+
+def _pull(place: PullPlace[_Image, _Pulled], policy: PullPolicy, reference: Reference) -> _Pulled:
+    """Plan one pull as the table says. An image that should be kept and isn't complete counts as absent."""
+    image = place.find(reference, under_other_names=policy is PullPolicy.NEVER)
+    current = Current.ABSENT if image is None else Current.TAGGED if reference.digest is None else Current.PINNED
+    choice = choose(policy, current, lacks_signatures=place.lacks_signatures)
+    if image is not None and choice in (Choice.KEEP, Choice.VERIFY):
+        kept = place.keep(reference, image, ask=choice is Choice.VERIFY)
+        if kept is not None:
+            return kept
+        choice = choose(policy, Current.ABSENT)
+    if choice is Choice.REFUSE:
+        state = "not" if image is None else "incomplete, or not for the requested platforms,"
+        raise ImageNotFound(f"{reference} is {state} in {place.place}, and pull_policy 'never' forbids to pull it{place.hint(reference)}")
+    try:
+        return place.fetch(reference)
+    except LongshoreError as error:
+        if image is None or choice is not Choice.COMPARE or not policy.keeps_after(error):
+            raise
+        return _keep_uncompared(place, reference, image, error)
+
+
+def _keep_uncompared(place: PullPlace[_Image, _Pulled], reference: Reference, image: _Image, error: LongshoreError) -> _Pulled:
+    """Keep IMAGE with a warning, because its registry failed with ERROR. Raises ERROR for an incomplete image, and TrustRefusal."""
+    try:
+        kept = place.keep(reference, image, ask=False, warning=f"{reference.name} was not compared with its registry: {error.message}")
+    except TrustRefusal:
+        if not place.lacks_signatures:
+            raise
+        kept = None  # the registry has the signature, so its error is the reason
+    if kept is None:
+        raise error
+    return kept

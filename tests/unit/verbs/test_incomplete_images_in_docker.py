@@ -23,6 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.manifest impo
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.pulling import EnginePulling
 from ansible_collections.longshore.images.plugins.module_utils.places.sources import Places
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import TransferPlan
@@ -30,8 +31,7 @@ from ansible_collections.longshore.images.plugins.module_utils.transfer.workers 
 from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import plan_copy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import PullPolicy, plan_pull
 from tests.support.archives import index_entry, index_file, layout, oci, pack
 from tests.support.docker_daemon import DockerDaemon
 from tests.support.engines import HOST, OTHER
@@ -78,7 +78,7 @@ def _pull(scene: Scene, selection: Selection | None, unused_workers: Workers, po
         return Repository(scene.images)
 
     references = [Reference.parse(NAME)]
-    return plan_pull_engine(scene.engine, references, repository=repository, policy=PullPolicy(policy), selection=selection, host=PLATFORM)
+    return plan_pull(EnginePulling(scene.engine, repository, selection=selection, host=PLATFORM), references, PullPolicy(policy))
 
 
 class Repository(FakeRepository):

@@ -29,6 +29,7 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.reference imp
 from ansible_collections.longshore.images.plugins.module_utils.oci.removal_matching import parse_removal_selector
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.catalog import EngineCatalog
 from ansible_collections.longshore.images.plugins.module_utils.places.engine.loading import EngineLoading
+from ansible_collections.longshore.images.plugins.module_utils.places.engine.pulling import EnginePulling
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
@@ -41,8 +42,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.copy import
 from ansible_collections.longshore.images.plugins.module_utils.verbs.deliver import plan_deliver
 from ansible_collections.longshore.images.plugins.module_utils.verbs.load import LoadOptions, plan_load
 from ansible_collections.longshore.images.plugins.module_utils.verbs.prune import plan_prune
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_engine import plan_pull_engine
-from ansible_collections.longshore.images.plugins.module_utils.verbs.pull_policy import PullPolicy
+from ansible_collections.longshore.images.plugins.module_utils.verbs.pull import PullPolicy, plan_pull
 from ansible_collections.longshore.images.plugins.module_utils.verbs.remove import plan_remove
 from ansible_collections.longshore.images.plugins.module_utils.verbs.tag import plan_tag
 from tests.support.archives import index_entry, index_file, layout, pack
@@ -137,8 +137,8 @@ class DockerRuns(RuleBasedStateMachine):
 
         def make_plan() -> Plan:
             references = [Reference.parse(name) for name in wanted]
-            always = PullPolicy.ALWAYS
-            return plan_pull_engine(self.engine, references, repository=open_repository, policy=always, selection=None, host=PLATFORM)
+            place = EnginePulling(self.engine, open_repository, selection=None, host=PLATFORM)
+            return plan_pull(place, references, PullPolicy.ALWAYS)
 
         self._apply(make_plan)
         for name, image in wanted.items():

@@ -64,8 +64,8 @@ class EngineLoader:
         """The names in the engine before the run."""
         return [name for image in self.listed for name in image.names]
 
-    def plan(self, requests: t.Sequence[LoadRequest | KeptImage | FailedLoad]) -> list[PlannedLoad]:
-        """Plan each request; what is decided already stays. The engine lists its images once, and its layers only if it is missing an image.
+    def plan(self, requests: t.Sequence[LoadRequest | PlannedLoad]) -> list[PlannedLoad]:
+        """Plan each request; what was inspected already gets its layers. The engine lists its images once, and its layers only if it is missing an image.
 
         Raises EngineError if the engine can't be reached.
         """
@@ -73,7 +73,7 @@ class EngineLoader:
         loads: list[PlannedLoad] = []
         digests: dict[Reference, Digest] = {}
         for request in requests:
-            load = self._inspect(request, listed) if isinstance(request, LoadRequest) else request
+            load = self._inspect_or_fail(request) if isinstance(request, LoadRequest) else request
             name, digest = _identify(load)
             if name is not None and digest is not None:
                 if digests.get(name) == digest:
@@ -84,26 +84,23 @@ class EngineLoader:
             loads.append(load)
         return self._find_missing_layers(loads, listed)
 
-    def _inspect(self, request: LoadRequest, listed: t.Sequence[EngineImage]) -> PlannedLoad:
+    def _inspect_or_fail(self, request: LoadRequest) -> PlannedLoad:
         try:
-            named = next((image for image in listed if request.name in image.names), None)
-            is_comparable = (
-                request.skip_if_digest_present
-                and request.verify is None
-                and self.selection is None
-                and named is not None
-                and named.usable
-                and named.digests
-            )
-            if is_comparable and named is not None and request.image.digest() in named.digests and named.has_platform(self.engine_platform):
-                return KeptImage(request.requested, request.name, named, request, request.image.digest())
-            outgoing = self.read_outgoing(request)
-            load = self._compare(request, outgoing, find_current(listed, outgoing, self.engine))
-            if load.is_pending:
-                request.image.check_blobs(outgoing.graph)
-            return load
+            return self.inspect(request)
         except LongshoreError as error:
             return FailedLoad(request.requested, error, request)
+
+    def inspect(self, request: LoadRequest) -> Load | KeptImage:
+        """Compare the image to load with the engine's, and verify it. Its layers are not known yet. Raises as `read_outgoing`."""
+        named = next((image for image in self.listed if request.name in image.names and image.usable and image.digests), None)
+        is_by_digest = request.skip_if_digest_present and request.verify is None and self.selection is None
+        if is_by_digest and named is not None and request.image.digest() in named.digests and named.has_platform(self.engine_platform):
+            return KeptImage(request.requested, request.name, named, request, request.image.digest())
+        outgoing = self.read_outgoing(request)
+        load = self._compare(request, outgoing, find_current(self.listed, outgoing, self.engine))
+        if load.is_pending:
+            request.image.check_blobs(outgoing.graph)
+        return load
 
     def _compare(self, request: LoadRequest, outgoing: OutgoingImage, current: EngineImage | None) -> Load:
         complete_part = read_complete_part(self.reader, outgoing.name) if outgoing.several and outgoing.is_in(current) else None
