@@ -70,6 +70,7 @@ MAX_INTERIM_ANSWERS = 16  # "100 Continue" before the real answer
 MAX_TRAILERS = 100  # header lines after a chunked body
 MAX_LINK_HEADER = 8 * _KIB  # a longer one is ignored
 MAX_REDIRECTS = 10
+MAX_POOLS = 10  # hosts with connections that are kept open
 MAX_ERROR_BODY = 64 * _KIB
 MAX_TOKEN_ANSWER = 1 * _MIB
 MAX_LIST_BYTES = 32 * _MIB  # all pages of one list

@@ -49,7 +49,7 @@ def test_a_request_without_an_answer_is_logged_with_its_fault(tmp_path: Path) ->
     failed = pull(tmp_path / "store", "127.0.0.1:9", 3, plain_http=True)
     assert failed["error"] == "unreachable"
     (row,) = failed["debug"]["requests"]
-    assert (row["method"], row["status"], row["bytes"], row["fault"]) == ("GET", None, 0, "ConnectionError")
+    assert (row["method"], row["status"], row["bytes"], row["fault"]) == ("GET", None, 0, "NewConnectionError")
 
 
 def test_no_secret_is_in_what_is_added(anonymous: Registry, tmp_path: Path) -> None:

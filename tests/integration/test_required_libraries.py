@@ -83,7 +83,7 @@ def test_a_host_without_requests_gets_one_clear_error(store: str, without_librar
     assert results["error"] == "missing_library"
     assert "requests" in results["msg"]
     # The message names the host, the Python and the package, since a host may have several Pythons.
-    for word in (socket.gethostname(), sys.executable, "python3-requests", "no requests here"):
+    for word in (socket.gethostname(), sys.executable, "python3-requests", "no urllib3 here"):
         assert word in results["msg"]
 
 

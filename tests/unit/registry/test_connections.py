@@ -15,14 +15,14 @@ import time
 import typing as t
 
 import pytest
-import requests
 import urllib3
 
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import connections
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.connections import (
     ForbiddenPeer,
+    InvalidRequest,
     PeerSession,
     count_received,
-    make_adapter,
     read_available,
 )
 from tests.support.serving import serving_parts
@@ -38,98 +38,99 @@ def slow_server(*parts: bytes, every: float) -> t.Iterator[str]:
 
 
 @pytest.fixture
-def session() -> t.Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False
-        session.mount("http://", make_adapter(2, 0.5))
-        yield session
+def session() -> t.Iterator[PeerSession]:
+    session = PeerSession(2, 0.5)
+    yield session
+    session.close()
 
 
-def test_headers_that_arrive_too_slowly_time_out(session: requests.Session) -> None:
-    with slow_server(*(bytes([byte]) for byte in HEAD[:20]), every=0.1) as url, pytest.raises(requests.exceptions.ReadTimeout):
-        session.get(url, stream=True, timeout=(5, 5))
+def get(session: PeerSession, url: str, read_timeout: float = 5) -> t.Any:
+    return session.send_checked("GET", url, None, timeout=(5, read_timeout))[0]
 
 
-def test_a_body_that_arrives_too_slowly_times_out(session: requests.Session) -> None:
+def test_headers_that_arrive_too_slowly_time_out(session: PeerSession) -> None:
+    with slow_server(*(bytes([byte]) for byte in HEAD[:20]), every=0.1) as url, pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        get(session, url)
+
+
+def test_a_body_that_arrives_too_slowly_times_out(session: PeerSession) -> None:
     with slow_server(HEAD, *[b"x"] * 20, every=0.1) as url:
-        response = session.get(url, stream=True, timeout=(5, 5))
+        response = get(session, url)
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):
-            all(iter(lambda: response.raw.read(100_000, decode_content=False), b""))
+            all(iter(lambda: response.read(100_000, decode_content=False), b""))
 
 
-def test_reading_returns_the_bytes_that_have_arrived(session: requests.Session) -> None:
+def test_reading_returns_the_bytes_that_have_arrived(session: PeerSession) -> None:
     with slow_server(HEAD, b"abc", b"d" * 9_997, every=0.3) as url:
-        response = session.get(url, stream=True, timeout=(5, 5))
-        assert response.raw.read(100_000, decode_content=False) == b"abc"
-        assert response.raw.read(100_000, decode_content=False) == b"d" * 9_997
-        assert response.raw.read(100_000, decode_content=False) == b""
+        response = get(session, url)
+        assert response.read(100_000, decode_content=False) == b"abc"
+        assert response.read(100_000, decode_content=False) == b"d" * 9_997
+        assert response.read(100_000, decode_content=False) == b""
 
 
-def read_parts(response: requests.Response) -> t.Iterator[bytes]:
+def read_parts(response: t.Any) -> t.Iterator[bytes]:
     """Yield what each call reads into a buffer that is larger than the body."""
     buffer = memoryview(bytearray(20_000))
     while True:
-        count = read_available(response.raw, buffer)
+        count = read_available(response, buffer)
         if not count:
             return
         yield bytes(buffer[:count])
 
 
-def test_bytes_are_passed_on_soon_although_the_buffer_is_not_full(session: requests.Session) -> None:
+def test_bytes_are_passed_on_soon_although_the_buffer_is_not_full(session: PeerSession) -> None:
     with slow_server(HEAD + b"abc", b"d" * 5_000, b"e" * 4_997, every=0.4) as url:
-        response = session.get(url, stream=True, timeout=(5, 5))
+        response = get(session, url)
         parts = list(read_parts(response))
         assert parts == [b"abc", b"d" * 5_000, b"e" * 4_997]
-        assert count_received(response.raw) == 10_000
+        assert count_received(response) == 10_000
 
 
-def test_a_buffer_is_filled_from_several_parts(session: requests.Session) -> None:
+def test_a_buffer_is_filled_from_several_parts(session: PeerSession) -> None:
     with slow_server(HEAD + b"a", *[b"b" * 3_333] * 3, every=0.02) as url:
-        parts = list(read_parts(session.get(url, stream=True, timeout=(5, 5))))
+        parts = list(read_parts(get(session, url)))
         assert b"".join(parts) == b"a" + b"b" * 9_999
         assert len(parts) <= 3
 
 
 @pytest.mark.parametrize(("parts", "error"), [((b"abc",), http.client.IncompleteRead), ((b"abc", *[b"x"] * 20), TimeoutError)], ids=["end", "stall"])
-def test_a_body_that_ends_early_or_stalls_is_an_error_after_its_bytes(
-    session: requests.Session, parts: tuple[bytes, ...], error: type[Exception]
-) -> None:
-    with slow_server(HEAD + parts[0], *parts[1:], every=0.1) as url, session.get(url, stream=True, timeout=(5, 5)) as response:
+def test_a_body_that_ends_early_or_stalls_is_an_error_after_its_bytes(session: PeerSession, parts: tuple[bytes, ...], error: type[Exception]) -> None:
+    with slow_server(HEAD + parts[0], *parts[1:], every=0.1) as url, get(session, url) as response:
         read = read_parts(response)
         assert next(read) == b"abc"
         with pytest.raises(error):
             list(read)
 
 
-def test_silence_is_a_timeout(session: requests.Session) -> None:
-    with slow_server(HEAD + b"abc", b"late", every=1) as url, session.get(url, stream=True, timeout=(5, 0.3)) as response:
+def test_silence_is_a_timeout(session: PeerSession) -> None:
+    with slow_server(HEAD + b"abc", b"late", every=1) as url, get(session, url, 0.3) as response:
         read = read_parts(response)
         assert next(read) == b"abc"
         with pytest.raises(TimeoutError):
             next(read)
 
 
-def test_chunks_and_bodies_without_a_length_are_read_to_their_end(session: requests.Session) -> None:
+def test_chunks_and_bodies_without_a_length_are_read_to_their_end(session: PeerSession) -> None:
     for head, body in ((b"Transfer-Encoding: chunked", b"3\r\nabc\r\n0\r\n\r\n"), (b"Connection: close", b"abc")):
         with slow_server(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n", body, every=0.01) as url:
-            assert b"".join(read_parts(session.get(url, stream=True, timeout=(5, 5)))) == b"abc"
+            assert b"".join(read_parts(get(session, url))) == b"abc"
 
 
-def test_a_slow_first_byte_and_a_slow_but_steady_body_are_no_stall(session: requests.Session) -> None:
+def test_a_slow_first_byte_and_a_slow_but_steady_body_are_no_stall(session: PeerSession) -> None:
     with slow_server(b"", HEAD, *[b"x" * 500] * 20, every=0.1) as url:
-        assert len(session.get(url, timeout=(5, 5)).content) == 10_000
+        assert len(get(session, url).read()) == 10_000
 
 
-def test_a_slow_reader_is_no_stall(session: requests.Session) -> None:
+def test_a_slow_reader_is_no_stall(session: PeerSession) -> None:
     with slow_server(HEAD, b"x" * 5_000, b"y" * 5_000, every=0.1) as url:
-        response = session.get(url, stream=True, timeout=(5, 5))
+        response = get(session, url)
         received = 0
         while received < 10_000:
             time.sleep(0.4)
-            received += len(response.raw.read(2_000, decode_content=False))
+            received += len(response.read(2_000, decode_content=False))
 
 
-def test_a_connection_is_reused_after_its_response_was_read(session: requests.Session) -> None:
+def test_a_connection_is_reused_after_its_response_was_read(session: PeerSession) -> None:
     accepted = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -143,7 +144,7 @@ def test_a_connection_is_reused_after_its_response_was_read(session: requests.Se
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         for _request in range(3):
-            response = session.get(f"http://127.0.0.1:{server.getsockname()[1]}/", stream=True, timeout=(5, 5))
+            response = get(session, f"http://127.0.0.1:{server.getsockname()[1]}/")
             assert list(read_parts(response)) == [b"abc"]
             response.close()
         thread.join(5)
@@ -159,11 +160,11 @@ def test_a_connection_is_reused_after_its_response_was_read(session: requests.Se
     ],
     ids=["interim answers", "headers", "trailers"],
 )
-def test_endless_headers_interim_responses_and_trailers_are_refused(session: requests.Session, parts: t.Iterable[bytes]) -> None:
+def test_endless_headers_interim_responses_and_trailers_are_refused(session: PeerSession, parts: t.Iterable[bytes]) -> None:
     with slow_server(*itertools.islice(parts, 100_000), every=0) as url:
         started = time.monotonic()
-        with pytest.raises((requests.exceptions.ConnectionError, urllib3.exceptions.HTTPError)):
-            session.get(url, stream=True, timeout=(5, 5)).raw.read(100, decode_content=False)
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            get(session, url).read(100, decode_content=False)
         assert time.monotonic() - started < 5
 
 
@@ -216,7 +217,7 @@ def test_nothing_is_sent_to_an_address_that_a_request_does_not_allow(recording_s
             NONE_ALLOWED,
             headers={"Authorization": "secret"},
             data=body,
-            timeout=5,
+            timeout=(5, 5),
             verify=False,
         )
     session.close()
@@ -230,12 +231,12 @@ def test_a_pooled_connection_is_checked_for_every_request(recording_server: Reco
     session = PeerSession(2, 5)
     url = f"http://localhost:{recording_server.port}/"
     for allowed in (None, LOOPBACK_ALLOWED):
-        response, kind = session.send_checked("GET", f"{url}good", allowed, timeout=5)
-        assert (response.content, kind) == (b"ok", "loopback")
+        response, kind = session.send_checked("GET", f"{url}good", allowed, timeout=(5, 5))
+        assert (response.read(), kind) == (b"ok", "loopback")
     assert len(recording_server.received) == 1
     with pytest.raises(ForbiddenPeer):
-        session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=5)
-    assert session.send_checked("GET", f"{url}good", None, timeout=5)[0].content == b"ok"
+        session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=(5, 5))
+    assert session.send_checked("GET", f"{url}good", None, timeout=(5, 5))[0].read() == b"ok"
     session.close()
     assert b"stolen" not in b"".join(map(bytes, recording_server.received))
 
@@ -246,20 +247,66 @@ def test_a_request_sent_while_a_body_is_read_has_a_separate_check(recording_serv
 
     def body() -> t.Iterator[bytes]:
         with pytest.raises(ForbiddenPeer):
-            session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=5)
+            session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=(5, 5))
         yield b"x"
 
-    response, kind = session.send_checked("PUT", url, LOOPBACK_ALLOWED, data=body(), timeout=5)
-    assert (response.status_code, kind) == (200, "loopback")
+    response, kind = session.send_checked("PUT", url, LOOPBACK_ALLOWED, data=body(), timeout=(5, 5))
+    assert (response.status, kind) == (200, "loopback")
     with pytest.raises(ForbiddenPeer):
-        session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=5)
+        session.send_checked("GET", f"{url}stolen", NONE_ALLOWED, timeout=(5, 5))
     session.close()
 
 
 def test_a_socks_proxy_is_refused_and_not_bypassed(recording_server: RecordingServer) -> None:
     session = PeerSession(2, 5)
     url = f"http://localhost:{recording_server.port}/"
-    with pytest.raises(requests.exceptions.InvalidSchema):
-        session.send_checked("GET", url, None, timeout=5, proxies={"http": "socks5h://127.0.0.1:1"})
+    with pytest.raises(InvalidRequest):
+        session.send_checked("GET", url, None, timeout=(5, 5), proxy="socks5h://127.0.0.1:1")
     session.close()
     assert recording_server.received == []
+
+
+@pytest.mark.parametrize(
+    ("url", "headers"),
+    [
+        ("file:///etc/passwd", {}),
+        ("http:///path", {}),
+        ("http://r.io:x/", {}),
+        ("http://127.0.0.1:1/", {"Authorization": "Bearer a\r\nX: y"}),
+        ("http://127.0.0.1:1/", {"A": " b"}),
+    ],
+)
+def test_an_invalid_url_or_header_is_refused(url: str, headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest):
+        PeerSession(2, 5).send_checked("GET", url, None, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [("", "/"), ("//other.test/x", "/other.test/x"), ("/a%2fb?x=%2F&y=a b#part", "/a%2Fb?x=%2F&y=a%20b"), ("/\u00fc", "/%C3%BC")],
+)
+def test_the_target_of_a_request_is_a_path_at_its_host(recording_server: RecordingServer, path: str, sent: str) -> None:
+    session = PeerSession(2, 5)
+    session.send_checked("GET", f"http://127.0.0.1:{recording_server.port}{path}", None)[0].read()
+    session.close()
+    assert recording_server.received[0].startswith(f"GET {sent} HTTP/1.1\r\n".encode())
+
+
+def test_a_proxy_gets_the_whole_url_and_its_own_login(recording_server: RecordingServer) -> None:
+    session = PeerSession(2, 5)
+    proxy = f"http://me:p%40ss@127.0.0.1:{recording_server.port}"
+    for host in ("r.io", "other.test"):
+        session.send_checked("GET", f"http://{host}/v2/?n=1", None, proxy=proxy)[0].read()
+    session.close()
+    (received,) = recording_server.received  # one connection to the proxy serves all hosts
+    assert received.count(b"Proxy-Authorization: Basic bWU6cEBzcw==\r\n") == 2
+    assert b"GET http://other.test/v2/?n=1 HTTP/1.1\r\nHost: other.test\r\n" in received
+
+
+def test_few_hosts_keep_connections(recording_server: RecordingServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_POOLS", 1)
+    session = PeerSession(2, 5)
+    for host in ("127.0.0.1", "127.0.0.1", "localhost", "127.0.0.1"):
+        session.send_checked("GET", f"http://{host}:{recording_server.port}/", None)[0].read()
+    session.close()
+    assert len(recording_server.received) == 3

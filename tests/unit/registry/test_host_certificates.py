@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import InputOutputError, LongshoreError, Unreachable, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
-from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_config
+from ansible_collections.longshore.images.plugins.module_utils.registry.config import host_certificates, host_config
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings, Mirror
 from ansible_collections.longshore.images.plugins.module_utils.registry.registries import Registries
 from tests.support.images import make_image
@@ -199,7 +199,7 @@ def test_docker_hub_has_its_folder_under_the_name_that_people_use(tmp_path: Path
 
 
 def test_the_hosts_own_authorities_stay_trusted(tmp_path: Path, certs: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("requests.utils.DEFAULT_CA_BUNDLE_PATH", str(certs / "ca.pem"))
+    monkeypatch.setattr(host_certificates, "default_authorities", lambda: str(certs / "ca.pem"))
     put(tmp_path / PODMANS / server.host, ca_crt=certs / "other/ca.pem")
     assert fetch(server.host)
 

@@ -18,6 +18,7 @@ import urllib3
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import ClientSettings, HostSettings
+from ansible_collections.longshore.images.plugins.module_utils.registry.http import connections
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.client import HttpClient
 from ansible_collections.longshore.images.plugins.module_utils.registry.http.messages import Request
 from tests.support.serving import add_tls
@@ -147,6 +148,36 @@ def test_the_message_mentions_missing_hash_links_of_a_folder(certificates: Path,
     assert ask(certificates, "good", HostSettings(ca_path=str(tmp_path))) == 501
 
 
+@pytest.mark.parametrize(("with_client_certificate", "reads"), [(False, 1), (True, 3)])
+def test_connections_share_the_authorities_but_no_client_certificate(
+    certificates: Path, monkeypatch: pytest.MonkeyPatch, with_client_certificate: bool, reads: int
+) -> None:
+    read: list[str] = []
+
+    class CountingContext(ssl.SSLContext):
+        def load_verify_locations(self, cafile: t.Any = None, capath: t.Any = None, cadata: t.Any = None) -> None:
+            read.append(str(cafile))
+            super().load_verify_locations(cafile, capath, cadata)
+
+    monkeypatch.setattr("urllib3.util.ssl_.SSLContext", CountingContext)
+    cert = (str(certificates / "good.pem"), str(certificates / "good.key")) if with_client_certificate else None
+    home, session = str(certificates / "home.pem"), connections.PeerSession(3, 5)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        add_tls(server, certificates, "good")
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        # A response that isn't read keeps its connection, so the next request needs another one.
+        responses = [session.send_checked("GET", f"https://127.0.0.1:{server.server_port}/", None, verify=home, cert=cert)[0] for _number in range(3)]
+        assert [response.status for response in responses] == [501, 501, 501]
+        for response in responses:
+            response.close()
+        assert read == [home] * reads
+        # Other CAs have another context.
+        with pytest.raises(urllib3.exceptions.SSLError):
+            session.send_checked("GET", f"https://127.0.0.1:{server.server_port}/", None, verify=str(certificates / "strange.pem"), cert=cert)
+        session.close()
+        server.shutdown()
+
+
 @pytest.mark.parametrize(
     ("certificate", "message"), [("old", "has expired"), ("early", "not yet valid.*clock"), ("other", "'127.0.0.1'.*another name")]
 )
@@ -154,7 +185,7 @@ def test_the_message_mentions_missing_hash_links_of_a_folder(certificates: Path,
 def test_the_message_says_what_is_wrong_with_a_certificate(
     certificates: Path, certificate: str, message: str, ca: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(certificates / "home.pem"))
+    monkeypatch.setattr(connections, "default_authorities", lambda: str(certificates / "home.pem"))
     with pytest.raises(Unreachable, match=message) as caught:
         ask(certificates, certificate, HostSettings(ca_path=str(certificates / ca) if ca else None))
     assert "set ca_path" not in str(caught.value)

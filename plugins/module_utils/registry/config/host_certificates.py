@@ -12,7 +12,7 @@ import typing as t
 
 from ...errors import UnsupportedFormat, system_error
 from ...files import read_named
-from .ca_bundle import join_ca_files
+from .ca_bundle import default_authorities, join_ca_files
 from .settings import HostSettings
 
 
@@ -35,10 +35,8 @@ class HostCertificates:
         Raises InputOutputError if a file can't be read.
         """
         if self.authorities and settings.ca_path is None and settings.validate_certs:
-            from requests.utils import DEFAULT_CA_BUNDLE_PATH
-
             # Like Go's clients, trust these CAs in addition to the system's: a storage server that the registry redirects to uses other CAs.
-            settings = dataclasses.replace(settings, ca_path=join_ca_files([DEFAULT_CA_BUNDLE_PATH, *self.authorities]), ca_source=self.folder)
+            settings = dataclasses.replace(settings, ca_path=join_ca_files([default_authorities(), *self.authorities]), ca_source=self.folder)
         if self.client_cert is not None and settings.client_cert is None:
             for path in filter(None, (self.client_cert, self.client_key)):
                 _check_readable(path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The HTTP client for registries. It decides about redirects, retries and limits itself; `requests` only transports the bytes."""
+"""The HTTP client for registries. It decides about redirects, retries and limits itself; `urllib3` only transports the bytes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import time
 import typing as t
 from urllib.parse import urlsplit
 
-from ...errors import LongshoreError, RegistryError, Unreachable, missing_library
+from ...errors import LongshoreError, RegistryError, Unreachable
 from ...limits import CONNECT_TIMEOUT, DEADLINE, DOCUMENT_SECONDS, MAX_ERROR_BODY, MAX_REDIRECTS, MAX_RETRY_AFTER, READ_TIMEOUT
+from ..config.ca_bundle import missing_requests
 from ..config.settings import ClientSettings, Credentials, HostSettings
-from .connections import ForbiddenPeer, PeerSession
+from .connections import ForbiddenPeer, InvalidRequest, PeerSession
 from .errors import describe_origin, error_from_response, error_from_tunnel, lower_rate_limit, read_rate_limit, redact_url, retry_after_seconds
 from .messages import Interrupted, Request, Response
 from .proxy import describe_proxy, proxy_for
@@ -29,7 +30,6 @@ if t.TYPE_CHECKING:
 
 LIBRARY_ERROR: ImportError | None = None
 try:
-    import requests
     import urllib3
 except ImportError as missing:
     LIBRARY_ERROR = missing
@@ -48,7 +48,7 @@ class HttpClient:
     def __init__(self, settings: ClientSettings) -> None:
         """Open a session. Raises MissingLibrary on a host without `requests`."""
         if LIBRARY_ERROR is not None:
-            raise missing_library("requests (2.25 or newer)", "python3-requests", LIBRARY_ERROR)
+            raise missing_requests(LIBRARY_ERROR)
         self.settings = settings
         self.found_credentials: list[Credentials] = []
         self.found_tokens: list[str] = []
@@ -169,8 +169,8 @@ class HttpClient:
         if authorization is not None:
             headers["Authorization"] = authorization
         body = request.body() if request.body is not None else None
-        if body is not None and len(body) == 0:
-            headers["Content-Length"] = "0"
+        if body is not None:
+            headers["Content-Length"] = str(len(body))
         proxy = proxy_for(url, self.settings.proxy, self._environment)
         started = time.monotonic()
         try:
@@ -184,12 +184,12 @@ class HttpClient:
                 timeout=self._timeouts(deadline),
                 verify=settings.verify,
                 cert=settings.cert,
-                proxies={"http": proxy, "https": proxy} if proxy else {},
+                proxy=proxy,
             )
         except ForbiddenPeer as error:
             refuse_local_address(url, error.kind, local_peers, request.what)
             raise
-        except requests.exceptions.SSLError as error:
+        except urllib3.exceptions.SSLError as error:
             if _CONNECTION_ENDED.search(str(error)) is not None:
                 raise _TransientError(describe_error(error), _describe_server(url, proxy)) from error
             from .tls_errors import tls_advice
@@ -197,15 +197,9 @@ class HttpClient:
             reason = describe_error(error)
             advice = tls_advice(reason, settings, bool(proxy))
             raise Unreachable(f"{request.what}: no trusted TLS connection to {_describe_server(url, proxy)}: {reason}{advice}") from error
-        except (
-            requests.exceptions.InvalidURL,
-            requests.exceptions.MissingSchema,
-            requests.exceptions.InvalidSchema,
-            requests.exceptions.InvalidHeader,
-        ) as error:
-            # The message of `requests` would show the query of the URL, or the header.
-            raise RegistryError(f"{request.what}: {redact_url(url)} is not a URL or a header that can be sent: {type(error).__name__}") from error
-        except (urllib3.exceptions.HTTPError, requests.exceptions.RequestException) as error:
+        except InvalidRequest as error:
+            raise RegistryError(f"{request.what}: the request to {redact_url(url)} has an invalid {error}, so it isn't sent") from error
+        except urllib3.exceptions.HTTPError as error:
             reason, server = describe_error(error), _describe_server(url, proxy)
             raise error_from_tunnel(request.what, server, reason) or _TransientError(reason, server) from error
         if response.headers.get("Content-Encoding", "identity").lower() not in ("", "identity"):

@@ -12,17 +12,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.client
+import os
 import socket
 import ssl
 import threading
 import typing as t
+from urllib.parse import urlsplit
 
 from ...http_bounds import BoundedResponse, bounded_response
-from ...limits import HEADER_SECONDS, STALL_SECONDS
-from .urls import local_address_kind
+from ...limits import HEADER_SECONDS, MAX_POOLS, STALL_SECONDS
+from ..config.ca_bundle import default_authorities
+from ..config.settings import is_valid_header
+from .proxy import proxy_headers
+from .urls import local_address_kind, url_origin
 
 with contextlib.suppress(ImportError):  # HttpClient reports it
-    import requests
     import urllib3
 
 
@@ -99,17 +103,31 @@ class _CompatibleVerification:
 
     Python 3.13 refuses CAs without the extensions of RFC 5280, and most home-made CAs don't have them. Older versions refuse to trust a certificate whose
     issuer is not in the CA file. Signatures, names and dates are always verified.
+
+    Connections with the same CAs share what OpenSSL made of them, because reading the CAs of a system takes longer than the whole handshake.
     """
 
     ssl_context: ssl.SSLContext | None
     cert_reqs: t.Any
+    cert_file: str | None
+    ca_certs: str | None
+    ca_cert_dir: str | None
+    proxy: t.Any
+    contexts: dict[t.Hashable, ssl.SSLContext]  # whose CAs were read
 
     def connect(self) -> None:
-        if self.ssl_context is None:
+        key = (self.cert_reqs, self.ca_certs, self.ca_cert_dir)
+        # A connection with a client certificate would add it to the context, and one to a proxy with TLS needs the CAs twice.
+        can_share = self.cert_file is None and (self.proxy is None or self.proxy.scheme != "https")
+        if can_share and key in self.contexts:
+            self.ssl_context, self.ca_certs, self.ca_cert_dir = self.contexts[key], None, None
+        elif self.ssl_context is None:
             ssl_tools = urllib3.util.ssl_
             self.ssl_context = context = ssl_tools.create_urllib3_context(cert_reqs=ssl_tools.resolve_cert_reqs(self.cert_reqs))
             context.verify_flags = ssl.VerifyFlags((context.verify_flags | _PARTIAL_CHAIN) & ~ssl.VERIFY_X509_STRICT)
         t.cast(t.Any, super()).connect()
+        if can_share and self.ssl_context is not None:
+            self.contexts.setdefault(key, self.ssl_context)
 
 
 class ForbiddenPeer(Exception):
@@ -177,40 +195,38 @@ def _make_pool_classes(window: float) -> dict[str, type[urllib3.HTTPConnectionPo
     for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
         kind = t.cast(t.Any, pool).ConnectionCls
         bases = (_CompatibleVerification, _CheckedConnection, kind) if scheme == "https" else (_CheckedConnection, kind)
-        connection = type("Connection", bases, {"response_class": response_class})
+        connection = type("Connection", bases, {"response_class": response_class, "contexts": {}})
         pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
     return pools
 
 
-def make_adapter(connections: int, window: float) -> requests.adapters.HTTPAdapter:
-    """Return an adapter for a session that keeps CONNECTIONS open for each host. A response that stays too slow for WINDOW seconds is a stall."""
-    pools = _make_pool_classes(min(STALL_SECONDS, window))
+class InvalidRequest(Exception):
+    """A URL, a header or a proxy that can't be used. The message shows none of them, because they may contain secrets."""
 
-    class CheckingAdapter(requests.adapters.HTTPAdapter):
-        def init_poolmanager(self, *arguments: t.Any, **options: t.Any) -> None:
-            super().init_poolmanager(*arguments, **options)
-            self.poolmanager.pool_classes_by_scheme = pools
 
-        def proxy_manager_for(self, proxy: str, **options: t.Any) -> t.Any:
-            if proxy.lower().startswith("socks"):
-                # urllib3 uses another connection class for SOCKS. Ours would bypass the proxy without a check.
-                raise requests.exceptions.InvalidSchema("SOCKS proxies are not supported")
-            manager = super().proxy_manager_for(proxy, **options)
-            manager.pool_classes_by_scheme = pools
-            return manager
+class _Peer(t.NamedTuple):
+    """The peer and the settings of a pool. Requests with different values never share a connection."""
 
-    return CheckingAdapter(pool_maxsize=connections)
+    scheme: str
+    host: str
+    port: int | None
+    verify: bool | str
+    cert: str | tuple[str, str] | None
+    proxy: str | None
 
 
 class PeerSession:
-    """Sends requests over kept-open connections, and checks the peers. It detects stalls, and reads no environment, cookies, netrc files or redirects.
+    """Sends requests over kept-open connections of urllib3. It checks the peers, detects stalls, and refuses what urllib3 would send in another way.
 
-    It takes the place of `requests.Session`, which does these things for every request, and reads a redirect's body of any length.
+    It reads no environment, cookies, netrc files or redirects. `requests` reads these for every request, which takes as long as the request itself.
     """
 
     def __init__(self, connections: int, window: float) -> None:
         """Keep CONNECTIONS open for each host. A response that stays too slow for WINDOW seconds is a stall."""
-        self._adapter = make_adapter(connections, window)
+        self._connections = connections
+        self._pool_classes = _make_pool_classes(min(STALL_SECONDS, window))
+        self._pools: dict[_Peer, urllib3.HTTPConnectionPool] = {}  # the one that was used last is at the end
+        self._lock = threading.Lock()
 
     def send_checked(
         self,
@@ -219,26 +235,91 @@ class PeerSession:
         allowed: frozenset[str] | None,
         headers: t.Mapping[str, str] | None = None,
         data: t.Any = None,
-        timeout: float | tuple[float, float] | None = None,
+        timeout: tuple[float, float] = (60, 60),
         verify: bool | str = True,
-        cert: t.Any = None,
-        proxies: t.Mapping[str, str | None] | None = None,
-    ) -> tuple[requests.Response, str | None]:
-        """Send a request. Return the response and the kind of local address that it came from, None for other addresses.
+        cert: str | tuple[str, str] | None = None,
+        proxy: str | None = None,
+    ) -> tuple[t.Any, str | None]:
+        """Send a request. Return the response of urllib3 and the kind of local address that it came from, None for other addresses.
 
-        ALLOWED are the kinds of local addresses that it may be sent to, None for all. Raises ForbiddenPeer, and what `requests` raises.
+        ALLOWED are the kinds of local addresses that it may be sent to, None for all. TIMEOUT are the seconds to connect and to wait for bytes.
+        Raises ForbiddenPeer, InvalidRequest, and what urllib3 raises.
         """
-        prepared = requests.PreparedRequest()
-        prepared.prepare(method=method, url=url, headers=dict(headers or {}), data=data)
-        if not str(prepared.url).lower().startswith(("http://", "https://")):
-            raise requests.exceptions.InvalidSchema("only http and https are supported")
+        if not all(is_valid_header(name, value) for name, value in (headers or {}).items()):
+            raise InvalidRequest("header")
+        pool, target = self._find_pool(url, verify, cert, proxy)
         outer_check, check = _thread.check, _PeerCheck(allowed)
         _thread.check = check
         try:
-            response = self._adapter.send(prepared, stream=True, timeout=timeout, verify=verify, cert=cert, proxies=t.cast(t.Any, proxies))
+            response = pool.urlopen(
+                method,
+                target,
+                body=data,
+                headers=dict(headers or {}),
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
+                preload_content=False,
+                decode_content=False,
+            )
             return response, check.kind
         finally:
             _thread.check = outer_check
 
+    def _find_pool(
+        self, url: str, verify: bool | str, cert: str | tuple[str, str] | None, proxy: str | None
+    ) -> tuple[urllib3.HTTPConnectionPool, str]:
+        """Return the pool for URL and the target for the request line. Raises InvalidRequest."""
+        try:
+            parts = urlsplit(url)
+            scheme, host, port = url_origin(url)
+        except ValueError as error:
+            raise InvalidRequest("URL") from error
+        if scheme not in ("http", "https") or not host:
+            raise InvalidRequest("URL")
+        # urllib3 would read a path that begins with two slashes as a host.
+        target = "/" + parts.path.lstrip("/") if parts.path.startswith("//") else parts.path or "/"
+        target += f"?{parts.query}" if parts.query else ""
+        if proxy and scheme == "http":
+            # The proxy gets the whole URL, so that connections to it are for any host.
+            target, host, port = f"http://{parts.netloc.rpartition('@')[2]}{target}", "", None
+        peer = _Peer(scheme, host, port, verify, cert, proxy or None)
+        with self._lock:
+            pool = self._pools.pop(peer, None) or self._make_pool(peer)
+            self._pools[peer] = pool
+            if len(self._pools) > MAX_POOLS:
+                self._pools.pop(next(iter(self._pools))).close()
+        return pool, target
+
+    def _make_pool(self, peer: _Peer) -> urllib3.HTTPConnectionPool:
+        options: dict[str, t.Any] = {"maxsize": self._connections}
+        tls = _tls_options(peer) if "https" in (peer.scheme, (peer.proxy or "").partition(":")[0].lower()) else {}
+        if peer.proxy is None:
+            return self._pool_classes[peer.scheme](peer.host, peer.port, **options, **tls)
+        proxy = peer.proxy if "://" in peer.proxy else f"http://{peer.proxy}"
+        if not proxy.lower().startswith(("http://", "https://")):
+            # urllib3 uses another connection class for SOCKS. Ours would bypass the proxy without a check.
+            raise InvalidRequest("proxy")
+        try:
+            manager = urllib3.ProxyManager(proxy, proxy_headers=proxy_headers(proxy), **options)
+        except (ValueError, urllib3.exceptions.HTTPError) as error:
+            raise InvalidRequest("proxy") from error
+        manager.pool_classes_by_scheme = t.cast(t.Any, self._pool_classes)
+        return manager.connection_from_host(peer.host, peer.port, peer.scheme, pool_kwargs=tls)
+
     def close(self) -> None:
-        self._adapter.close()
+        with self._lock:
+            while self._pools:
+                self._pools.popitem()[1].close()
+
+
+def _tls_options(peer: _Peer) -> dict[str, t.Any]:
+    """Return how urllib3 verifies the certificate of PEER, and the client certificate."""
+    options: dict[str, t.Any] = {"cert_reqs": "CERT_REQUIRED" if peer.verify else "CERT_NONE"}
+    authorities = default_authorities() if peer.verify is True else peer.verify
+    if authorities:
+        options["ca_cert_dir" if os.path.isdir(authorities) else "ca_certs"] = authorities
+    if peer.cert is not None:
+        options["cert_file"], options["key_file"] = (peer.cert, None) if isinstance(peer.cert, str) else peer.cert
+    return options

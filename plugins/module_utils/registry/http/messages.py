@@ -18,7 +18,6 @@ from .errors import parse_number
 from .retries import describe_error
 
 with contextlib.suppress(ImportError):  # HttpClient reports it
-    import requests
     import urllib3
 
 # The path of the request that only asks whether a host is a registry and who may log in (distribution specification, API version check).
@@ -91,21 +90,24 @@ class Response:
     `local_peers` are the kinds of local addresses that its links and redirects may lead to: only a response from loopback may lead to loopback.
     """
 
-    def __init__(self, inner: requests.Response, url: str, what: str, read_deadline: float, local_peers: frozenset[str] = frozenset()) -> None:
-        """READ_DEADLINE is the time of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline."""
+    def __init__(self, inner: t.Any, url: str, what: str, read_deadline: float, local_peers: frozenset[str] = frozenset()) -> None:
+        """INNER is a response of urllib3.
+
+        READ_DEADLINE is the time of the monotonic clock by which `body` must have read everything; `chunks` has no such deadline.
+        """
         self._inner = inner
         self._read_deadline = read_deadline
         self.local_peers = local_peers
         self._on_close: t.Callable[[], None] | None = None
         self.url = url
         self.what = what
-        self.status = inner.status_code
+        self.status: int = inner.status
         self.headers: t.Mapping[str, str] = inner.headers
         self._read_body: bytes | None = None
 
     def header_values(self, name: str) -> list[str]:
         """Return all values of a header that may occur several times."""
-        return [str(value) for value in self._inner.raw.headers.getlist(name)]
+        return [str(value) for value in self._inner.headers.getlist(name)]
 
     def chunks(self) -> t.Iterator[memoryview]:
         """Yield the body as it arrives, without decoding it. The chunks share one buffer: each is valid only until the next one is read.
@@ -120,7 +122,7 @@ class Response:
             with memoryview(buffer) as view:
                 while True:
                     try:
-                        count = read_available(self._inner.raw, view)
+                        count = read_available(self._inner, view)
                     except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
                         raise Interrupted(describe_error(error)) from error
                     if not count:
@@ -162,6 +164,7 @@ class Response:
 
     def close(self) -> None:
         self._inner.close()
+        self._inner.release_conn()
         if self._on_close is not None:
             self._on_close()
 

@@ -2,14 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which proxy to use for a URL. This module reads the environment itself, because `requests` would also take passwords and CA files from it."""
+"""Which proxy to use for a URL. This module reads the environment: libraries would also take passwords and CA files from it."""
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 import typing as t
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ...oci.text import sanitise, without_userinfo
 
@@ -40,6 +41,15 @@ def describe_proxy(proxy: str) -> str:
     """Return scheme, host and port of a proxy, for a message."""
     scheme, _mark, place = without_userinfo(proxy if "://" in proxy else f"http://{proxy}").partition("://")
     return sanitise(f"{scheme}://{re.split('[/?#]', place)[0]}", 300)
+
+
+def proxy_headers(proxy: str) -> dict[str, str]:
+    """Return the headers with the user name and the password in the URL of a proxy (RFC 7617), none if it has none."""
+    parts = urlsplit(proxy)
+    if parts.username is None and parts.password is None:
+        return {}
+    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return {"Proxy-Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
 
 
 def is_loopback(host: str) -> bool:

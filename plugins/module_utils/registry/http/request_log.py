@@ -66,7 +66,7 @@ class _LoggedSession:
         except Exception as error:
             self._log.add(_Entry(method, redact_url(url), None, _milliseconds_since(began), fault=type(error).__name__))
             raise
-        self._log.add(_Entry(method, redact_url(url), answer.status_code, _milliseconds_since(began), answer.raw))
+        self._log.add(_Entry(method, redact_url(url), answer.status, _milliseconds_since(began), answer))
         return answer, peer
 
     def close(self) -> None:

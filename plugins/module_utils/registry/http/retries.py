@@ -17,7 +17,6 @@ from ...limits import MAX_RETRY_AFTER
 from ...oci.text import sanitise
 
 with contextlib.suppress(ImportError):  # HttpClient reports it
-    import requests
     import urllib3
 
 TRANSIENT_STATUSES = frozenset((408, 429, 500, 502, 503, 504))
@@ -33,7 +32,7 @@ def wait_before_retry(attempt: int, deadline: float, error: LongshoreError) -> N
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the message of the innermost cause: `requests` and `urllib3` wrap one error in three messages that show object addresses."""
+    """Return the message of the innermost cause: `urllib3` wraps an error in messages that show object addresses."""
     seen: set[int] = set()
     cause: BaseException | None = error
     text = type(error).__name__
@@ -43,11 +42,7 @@ def describe_error(error: BaseException) -> str:
             text = cause.strerror
         elif isinstance(cause, (TimeoutError, socket.timeout, urllib3.exceptions.TimeoutError)):
             text = "no answer in time"
-        elif (
-            not isinstance(cause, (requests.exceptions.RequestException, urllib3.exceptions.MaxRetryError))
-            and str(cause)
-            and "object at 0x" not in str(cause)
-        ):
+        elif str(cause) and "object at 0x" not in str(cause):
             text = str(cause)
         cause = getattr(cause, "reason", None) if isinstance(getattr(cause, "reason", None), BaseException) else _nested_error(cause)
     return sanitise(_SOURCE_LINE.sub("", text), 300)

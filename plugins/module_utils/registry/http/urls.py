@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import ipaddress
 import re
@@ -16,16 +15,12 @@ from urllib.parse import urljoin, urlsplit
 
 from ...errors import RegistryError
 
-with contextlib.suppress(ImportError):  # HttpClient reports it
-    import requests
-    import urllib3
-
 LOOPBACK, LINK_LOCAL = "loopback", "link-local"
 
 IPAddress = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
-# Host and port that all URL parsers read in the same way. `requests` decodes `%6cocalhost` and maps other alphabets to ASCII, urllib3 ends a host at a
-# backslash, and urllib does neither: we would check one host and connect to another (server-side request forgery).
+# Host and port that all URL parsers read in the same way. Some libraries and proxies decode `%6cocalhost`, map other alphabets to ASCII, or end a host at a
+# backslash, and urllib does neither: we would check one host and they would connect to another (server-side request forgery).
 _PLAIN_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]*)?")
 # Names that distributions put into /etc/hosts, in addition to those below .localhost (RFC 6761).
 _LOCAL_NAMES = frozenset(
@@ -59,15 +54,11 @@ def url_origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def has_plain_host(url: str) -> bool:
-    """Return True if the host of URL is ASCII without `%`, and is exactly the host that `requests` connects to for URL."""
-    prepared = requests.models.PreparedRequest()
+    """Return True if the host of URL is ASCII without `%`, so that nothing on the way to the connection changes it."""
     try:
-        if _PLAIN_AUTHORITY.fullmatch(urlsplit(url).netloc) is None:
-            return False
-        prepared.prepare_url(url, None)
-        parsed = urllib3.util.parse_url(prepared.url or "")
-        return url_origin(url) == url_origin(prepared.url or "") and urlsplit(url).hostname == (parsed.host or "").strip("[]").lower()
-    except (ValueError, urllib3.exceptions.HTTPError):
+        parts = urlsplit(url)
+        return _PLAIN_AUTHORITY.fullmatch(parts.netloc) is not None and bool(url_origin(url)[1])
+    except ValueError:
         return False
 
 
