@@ -16,10 +16,15 @@ from pathlib import Path
 
 # By path, without a slash at its beginning: the kind (f, d, l), and what matters of it: permissions, owner and group, and content or target.
 RootFs = dict[str, tuple[str, int, int, int, str]]
+# By path as well: an entry of a RootFs, the time of a file, its extended attributes, and the first of its hard links.
+DetailedRootFs = dict[str, tuple[tuple[str, int, int, int, str], int, dict[str, str], str]]
+
+_XATTR = "SCHILY.xattr."
+_KEPT_XATTRS = ("user.", "security.capability")
 
 
 class Item(t.NamedTuple):
-    """One member of a layer. CONTENT is text for a file, None for a folder; TARGET makes a link."""
+    """One member of a layer. CONTENT is text for a file, None for a folder; TARGET makes a link. XATTRS are extended attributes."""
 
     path: str
     content: str | None = None
@@ -27,6 +32,7 @@ class Item(t.NamedTuple):
     owner: int = 0
     target: str = ""
     kind: bytes = b""
+    xattrs: tuple[tuple[str, str], ...] = ()
 
 
 def layer(*items: Item) -> bytes:
@@ -36,6 +42,7 @@ def layer(*items: Item) -> bytes:
         for item in items:
             info = tarfile.TarInfo(item.path)
             info.mode, info.uid, info.gid, info.linkname, info.mtime = item.mode, item.owner, item.owner, item.target, 1_000_000
+            info.pax_headers = {f"{_XATTR}{name}": value for name, value in item.xattrs}
             data = (item.content or "").encode()
             info.type = item.kind or (tarfile.SYMTYPE if item.target else tarfile.DIRTYPE if item.content is None else tarfile.REGTYPE)
             info.size = len(data) if info.isreg() else 0
@@ -74,6 +81,44 @@ def read_tar(data: bytes, ignored: t.Collection[str] = ()) -> RootFs:
                 file = tar.extractfile(info)
                 assert file is not None
                 found[name] = ("f", info.mode, info.uid, info.gid, hashlib.sha256(file.read()).hexdigest())
+    return found
+
+
+def detail_folder(folder: Path) -> DetailedRootFs:
+    """Return what is in a folder, with times, extended attributes and hard links of files."""
+    names: dict[int, str] = {}
+    found: DetailedRootFs = {}
+    for path, entry in sorted(read_folder(folder).items()):
+        status = (folder / path).lstat()
+        if entry[0] != "f":
+            found[path] = (entry, 0, {}, "")
+            continue
+        xattrs = {name: os.getxattr(folder / path, name).decode() for name in os.listxattr(folder / path) if name.startswith(_KEPT_XATTRS)}
+        found[path] = (entry, int(status.st_mtime), xattrs, names.setdefault(status.st_ino, path))
+    return found
+
+
+def detail_tar(data: bytes, ignored: t.Collection[str] = ()) -> DetailedRootFs:
+    """Return the same of the tar of a root file system."""
+    headers: dict[str, tarfile.TarInfo] = {}
+    groups: dict[str, int] = {}
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for info in tar:
+            name = info.name.strip("/").removeprefix("./")
+            headers[name] = headers[info.linkname.strip("/").removeprefix("./")] if info.islnk() else info
+            groups[name] = id(headers[name])
+    names: dict[int, str] = {}
+    found: DetailedRootFs = {}
+    for path, entry in sorted(read_tar(data, ignored).items()):
+        if entry[0] != "f":
+            found[path] = (entry, 0, {}, "")
+            continue
+        xattrs = {
+            key[len(_XATTR) :]: value
+            for key, value in headers[path].pax_headers.items()
+            if key.startswith(tuple(_XATTR + name for name in _KEPT_XATTRS))
+        }
+        found[path] = (entry, int(headers[path].mtime), xattrs, names.setdefault(groups[path], path))
     return found
 
 
