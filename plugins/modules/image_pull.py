@@ -57,6 +57,17 @@ options:
         aren't all that its index lists, they get a new index. Docker with its classic image store and Podman hold one, and refuse several.
     type: list
     elements: str
+  repo_digests:
+    description:
+      - Whether C(docker run NAME@DIGEST) and Compose files that are pinned by digest find the image without asking the registry. Docker's classic image store
+        gives a name by digest only to what Docker pulls itself. With V(true) Docker is asked to do that at the end, when it has all layers and
+        O(trust) was checked, so it fetches only the manifest.
+      - Docker itself has to reach the registry, with its own mirrors and certificates. The credentials of the task are passed to it, unless O(docker_host)
+        is an address without TLS. If Docker fails, the image stays under its name, and the task fails with C(engine_error).
+      - It has no effect with other engines and image stores, which keep digests anyway, nor on an image that is kept without a request because of
+        O(pull_policy).
+    type: bool
+    default: false
   referrers:
     description:
       - Whether to pull signatures, attestations, SBOMs and other referrers with each image. They are kept in the store, and go along when the image is pushed,
@@ -295,6 +306,7 @@ def argument_spec() -> Arguments:
             "lock_file": {"type": "path"},
             "lock": {"type": "raw"},
             "referrers": {"type": "bool", "default": False},
+            "repo_digests": {"type": "bool", "default": False},
         },
         {"required_one_of": [("name", "lock_file", "lock")], "mutually_exclusive": [("lock_file", "lock")]},
     )
@@ -315,7 +327,8 @@ def _open_place(task: RegistryTask) -> PullPlace[t.Any, t.Any]:
     if task.params["engine"] is not None:
         from ..module_utils.places.engine.pulling import EnginePulling
 
-        return EnginePulling(open_engine(task), task.repository, selection=task.selection, host=task.host, trust=trust)
+        destination = task.destination if task.params["repo_digests"] else None
+        return EnginePulling(open_engine(task), task.repository, destination, selection=task.selection, host=task.host, trust=trust)
     from ..module_utils.places.store.pulling import StorePulling
 
     return StorePulling(task.store, task.repository, task.host_selection, task.host, task.workers, task.params["referrers"], trust)

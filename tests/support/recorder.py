@@ -75,14 +75,16 @@ def _handler(recorder: Recorder) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _forward(self) -> None:
-            recorded = RecordedRequest(self.command, self.path, dict(self.headers))
+            # Docker sends a header for each media type that it accepts.
+            sent = {key: ", ".join(self.headers.get_all(key) or ()) for key in self.headers}
+            recorded = RecordedRequest(self.command, self.path, sent)
             recorder.requests.append(recorded)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status = recorder.intercept(recorded)
             if status is not None:
                 self._fail(status)
                 return
-            headers = {key: value for key, value in self.headers.items() if key.lower() not in _HOP and value != recorder.ended}
+            headers = {key: value for key, value in sent.items() if key.lower() not in _HOP and value != recorder.ended}
             with contextlib.closing(http.client.HTTPConnection(recorder.upstream, timeout=30)) as upstream:
                 upstream.request(self.command, self.path, body, headers)
                 answer = upstream.getresponse()

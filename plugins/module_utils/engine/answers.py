@@ -102,6 +102,11 @@ def parse_names_in_docker(row: Document) -> dict[Reference, str]:
     return parse_answer(row.what, parse)
 
 
+def parse_digest_names(row: Document) -> list[tuple[Reference, Digest]]:
+    """Return all names by digest of an image in Docker, each with the image's ID."""
+    return parse_answer(row.what, lambda: [(name, _parse_id(row.required_text("Id"))) for name in parse_engine_names(row.texts("RepoDigests", None))])
+
+
 def _parse_row_names(row: Document) -> dict[Reference, str]:
     return parse_engine_names([*row.texts("RepoTags", None), *row.texts("Names", None)])
 

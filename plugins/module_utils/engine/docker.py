@@ -16,11 +16,22 @@ from ..oci.document import Document
 from ..oci.platform import Platform
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .answers import parse_answer, parse_engine_image, parse_listed_manifests, parse_names_in_docker, parse_platform
+from .answers import parse_answer, parse_digest_names, parse_engine_image, parse_listed_manifests, parse_names_in_docker, parse_platform
 from .descriptions import describe_image
 from .digest_names import to_tag
 from .http_api import Api
-from .interfaces import Chunks, Description, EngineImage, EngineLayers, LayersByChain, LayersByDigest, LayersOf, ManagedEngine, without_parts
+from .interfaces import (
+    Chunks,
+    Description,
+    EngineImage,
+    EngineLayers,
+    EngineLogin,
+    LayersByChain,
+    LayersByDigest,
+    LayersOf,
+    ManagedEngine,
+    without_parts,
+)
 
 _CONTAINERD_STORE = "io.containerd.snapshotter.v1"
 
@@ -100,6 +111,15 @@ class Docker:
     def _parse_names(self, row: Document) -> dict[Reference, str] | None:
         """Return the names of an image in the spelling of Docker, None if they are the names in ROW."""
         return parse_names_in_docker(row)
+
+    def read_digest_names(self) -> dict[Reference, Digest]:
+        """Return all names by digest, each with the ID of its image."""
+        rows = self._api.get_list("/images/json?all=1")
+        return {name: image_id for row in rows for name, image_id in parse_digest_names(row)}
+
+    def pull_digest(self, name: Reference, login: EngineLogin | None) -> None:
+        """Let Docker pull an image by digest. It fetches only what it doesn't have. Raises EngineRefused, EngineError."""
+        self._api.pull(name.context, str(name.digest), login)
 
     def remove(self, name: str) -> None:
         self._api.remove_image(name)

@@ -67,9 +67,9 @@ class Exchange(http.client.HTTPConnection):
         )
         self.sock = t.cast(t.Any, _TimedSocket(opened, timeout, time.monotonic() + seconds_to_send(size, timeout)))
 
-    def send_request(self, method: str, path: str, limit: int, body: Chunks, size: int) -> Answer:
+    def send_request(self, method: str, path: str, limit: int, body: Chunks, size: int, headers: t.Mapping[str, str] | None = None) -> Answer:
         """Return the answer. Raises AnswerTooLong above LIMIT bytes, HTTPException if the answer is not HTTP, OSError if the connection fails."""
-        with self._send(method, path, body, size) as response:
+        with self._send(method, path, body, size, headers or {}) as response:
             is_error = response.status >= http.client.BAD_REQUEST
             data = _read_body(response, min(limit, MAX_ERROR_BODY) if is_error else limit)
             if len(data) > limit and not is_error:
@@ -78,7 +78,7 @@ class Exchange(http.client.HTTPConnection):
 
     def stream_answer(self, path: str) -> t.Iterator[Answer | bytes]:
         """Yield the answer to a GET request, with the body of an error only, and then its body in pieces. Raises as `send_request` does."""
-        with self._send("GET", path, (), 0) as response:
+        with self._send("GET", path, (), 0, {}) as response:
             is_error = response.status >= http.client.MULTIPLE_CHOICES
             yield Answer(response.status, response.reason, response.headers, _read_body(response, MAX_ERROR_BODY) if is_error else b"")
             _check_length(response.headers)
@@ -87,11 +87,13 @@ class Exchange(http.client.HTTPConnection):
             if response.length:
                 raise http.client.IncompleteRead(b"", response.length)
 
-    def _send(self, method: str, path: str, body: Chunks, size: int) -> http.client.HTTPResponse:
+    def _send(self, method: str, path: str, body: Chunks, size: int, headers: t.Mapping[str, str]) -> http.client.HTTPResponse:
         self.putrequest(method, path, skip_accept_encoding=True)
         if method == "POST":
             self.putheader("Content-Type", "application/x-tar")
             self.putheader("Content-Length", str(size))
+        for name, value in headers.items():
+            self.putheader(name, value)
         self.endheaders()
         try:
             for chunk in body:

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
+import json
 import typing as t
 from urllib.parse import quote
 
@@ -17,7 +19,7 @@ from ..oci.text import sanitise
 from .address import Address, report_connection_errors
 from .answers import MAX_LIST, parse_answer
 from .exchange import Answer, AnswerTooLong, Exchange
-from .interfaces import Chunks
+from .interfaces import Chunks, EngineLogin
 
 _MAX_ANSWER = 4 * 1024 * 1024
 
@@ -56,16 +58,24 @@ class Api:
         data, _headers = self._request("GET", path, MAX_LIST)
         return parse_answer(self._describe(path), lambda: Document.parse_list(data or b"[]", self._describe(path), MAX_LIST, None))
 
-    def send(self, path: str, archive: Chunks = (), size: int = 0) -> None:
+    def send(self, path: str, archive: Chunks = (), size: int = 0, headers: t.Mapping[str, str] | None = None) -> None:
         """Send a POST request, with an archive if the request has one. Status 404 is an error here.
 
         Raises EngineRefused if the status or the answer reports an error; EngineError if the connection fails.
         """
-        data, _headers = self._request("POST", path, _MAX_ANSWER, archive, size)
+        data, _headers = self._request("POST", path, _MAX_ANSWER, archive, size, headers)
         for line in (data or b"").splitlines():
             message = _parse_error(line) or _parse_unpack_error(line)
             if message is not None:
                 raise EngineRefused(f"{self.title} at {self.place} refused the request: {message}")
+
+    def pull(self, repository: str, tag: str, login: EngineLogin | None) -> None:
+        """Let the engine pull an image. LOGIN is sent only where nobody can listen: over a socket of this host, or with TLS. Raises as `send`."""
+        headers = {}
+        if login is not None and (self.address.path or self.address.tls is not None):
+            secrets = {"identitytoken": login.identity_token} if login.identity_token else {"username": login.username, "password": login.password}
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(json.dumps({**secrets, "serveraddress": login.registry}).encode()).decode()
+        self.send(f"/images/create?fromImage={quote(repository, safe='')}&tag={quote(tag, safe='')}", headers=headers)
 
     def stream(self, path: str) -> t.Iterator[bytes]:
         """Yield the body of the answer to a GET request, of any length. Raises EngineRefused for an error status, EngineError if the connection fails."""
@@ -99,12 +109,14 @@ class Api:
     def _describe(self, path: str) -> str:
         return f"the answer of {self.title} at {self.place} to {path.partition('?')[0]}"
 
-    def _request(self, method: str, path: str, limit: int, body: Chunks = (), size: int = 0) -> tuple[bytes | None, http.client.HTTPMessage]:
+    def _request(
+        self, method: str, path: str, limit: int, body: Chunks = (), size: int = 0, headers: t.Mapping[str, str] | None = None
+    ) -> tuple[bytes | None, http.client.HTTPMessage]:
         """Return the body of an answer, None for status 404, and its headers. Raises EngineError; EngineRefused for an error status."""
         opened = self.address.connect(self.title, self.timeout)
         try:
             with self._reporting_errors():
-                answer = Exchange(opened, self.timeout, size).send_request(method, path, limit, body, size)
+                answer = Exchange(opened, self.timeout, size).send_request(method, path, limit, body, size, headers)
         except AnswerTooLong as error:
             raise EngineError(f"{self._describe(path)} is longer than the {limit} bytes that are allowed") from error
         finally:

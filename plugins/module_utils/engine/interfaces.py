@@ -209,6 +209,27 @@ class ManagedEngine(t.Protocol):
         """Return the engine's description of an image without reading its content; None if the image is gone."""
 
 
+@dataclasses.dataclass(frozen=True)
+class EngineLogin:
+    """A login that an engine uses for one request to a registry. The repr shows no part of it."""
+
+    registry: str
+    username: str = dataclasses.field(repr=False)
+    password: str = dataclasses.field(repr=False)
+    identity_token: str | None = dataclasses.field(default=None, repr=False)
+
+
+@t.runtime_checkable
+class DigestNamingEngine(ManagedEngine, t.Protocol):
+    """An engine that gives names by digest only to images that it pulls itself."""
+
+    def read_digest_names(self) -> t.Mapping[Reference, Digest]:
+        """Return all names by digest, each with the ID of its image."""
+
+    def pull_digest(self, name: Reference, login: EngineLogin | None) -> None:
+        """Pull an image by digest. Raises EngineRefused if the engine can't; EngineError if the connection fails."""
+
+
 @t.runtime_checkable
 class ExportingEngine(t.Protocol):
     """An engine that gives images only as an archive."""

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import socket
 import threading
 import typing as t
@@ -14,8 +16,9 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.engine import http_api as api_module
-from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
+from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address, Tls
 from ansible_collections.longshore.images.plugins.module_utils.engine.http_api import Api
+from ansible_collections.longshore.images.plugins.module_utils.engine.interfaces import EngineLogin
 from ansible_collections.longshore.images.plugins.module_utils.errors import EngineError, EngineRefused
 from tests.support.folders import short_folder
 
@@ -75,6 +78,26 @@ def test_an_answer_in_chunks_is_read() -> None:
 def test_a_missing_object_is_none() -> None:
     with answering(http(b'{"message": "no such image"}', "404 Not Found")) as (api, _requests):
         assert api.get("/images/x/json") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "is_sent"),
+    [
+        (Address.unix("/run/docker.sock"), True),
+        (Address.parse("tcp://docker.test", "docker_host", Tls()), True),
+        (Address.parse("tcp://docker.test", "docker_host"), False),
+    ],
+)
+def test_a_login_is_sent_to_an_engine_only_where_nobody_can_listen(monkeypatch: pytest.MonkeyPatch, address: Address, is_sent: bool) -> None:
+    sent: list[tuple[str, dict[str, str]]] = []
+    monkeypatch.setattr(Api, "send", lambda _api, path, headers: sent.append((path, headers)))
+    login = EngineLogin("r.test", "user", "p/ss")
+    Api(address, "docker", 5).pull("r.test/app", "sha256:0", login)
+    ((path, headers),) = sent
+    assert path == "/images/create?fromImage=r.test%2Fapp&tag=sha256%3A0"
+    decoded = {name: json.loads(base64.urlsafe_b64decode(value)) for name, value in headers.items()}
+    assert decoded == ({"X-Registry-Auth": {"username": "user", "password": "p/ss", "serveraddress": "r.test"}} if is_sent else {})
+    assert "p/ss" not in repr(login)
 
 
 def test_an_archive_is_sent_unchanged_with_its_size() -> None:

@@ -52,14 +52,19 @@ class EnginePulling:
         self,
         engine: ManagedEngine,
         repository: t.Callable[[Reference], Repository],
+        naming_digests: t.Callable[[Reference], Repository] | None = None,
         *,
         selection: Selection | None,
         host: Platform,
         trust: TrustPolicy | None = None,
     ) -> None:
-        """REPOSITORY opens a registry's repository. Raises InvalidOption for several platforms that ENGINE can't hold."""
+        """REPOSITORY opens a registry's repository. NAMING_DIGESTS does so without mirrors, for an engine that is to know the digests by its own pull.
+
+        Raises InvalidOption for several platforms that ENGINE can't hold.
+        """
         self._engine = engine
         self._repository = repository
+        self._naming_digests = naming_digests
         self._loader = EngineLoader(EngineImages(engine, host), select_for_engine(engine, selection))
         self._trust = trust
 
@@ -79,7 +84,12 @@ class EnginePulling:
         loads = self._loader.plan([one.load for one in pulls])
         rows = [self._row(load, None if isinstance(load, FailedLoad) else asked.get(load.requested)) for load in loads]
         steps = [LoadIntoEngine(self._engine, load, row, failure="could not be pulled") for load, row in zip(loads, rows) if isinstance(load, Load)]
-        return remove_leftovers(TransferPlan(rows, steps=steps), self._engine, names)
+        planned = remove_leftovers(TransferPlan(rows, steps=steps), self._engine, names)
+        if self._naming_digests is None:
+            return planned
+        from .repo_digests import plan_repo_digests
+
+        return plan_repo_digests(planned, self._engine, self._loader.host, self._naming_digests)
 
     def _row(self, load: PlannedLoad, repository: Repository | None) -> ImagePlan:
         """Return the row of LOAD. REPOSITORY has answered for it, None if no request was needed."""
