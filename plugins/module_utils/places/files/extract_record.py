@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import stat
+import sys
 import typing as t
 
 from ...archive.image_tree import Parts
@@ -27,8 +27,7 @@ _MAX_LINE = 64 * 1024
 _VERSION = 1
 
 
-@dataclasses.dataclass(frozen=True)
-class TreeEntry:
+class TreeEntry(t.NamedTuple):
     """A file, a folder or a link below the destination. `value` is the digest of a file, or the target of a link; owner and group are None unless kept."""
 
     parts: Parts
@@ -36,7 +35,7 @@ class TreeEntry:
     value: str = ""
     size: int = 0
     mode: int = 0
-    owner: t.Optional[int] = None  # noqa: UP045 - the annotations of dataclasses are evaluated on Python 3.9
+    owner: t.Optional[int] = None  # noqa: UP045 - the annotations are evaluated on Python 3.9
     group: t.Optional[int] = None  # noqa: UP045
 
     def matches(self, parent: Folder, status: os.stat_result, *, with_mode: bool) -> bool:
@@ -84,7 +83,8 @@ def read_entries(folder: Folder, name: str, image: str) -> t.Iterator[TreeEntry]
             raise InvalidRecord("the record is of another image")
         for _number in range(count):
             path, kind, value, size, mode, owner, group = _parse(file.readline(_MAX_LINE), [str, str, str, int, int, object, object])
-            parts = tuple(path.split("/"))
+            *folders, name = path.split("/")
+            parts = (*map(sys.intern, folders), name)  # most entries share the names of their folders
             if any(part in ("", ".", "..") or "\0" in part for part in parts) or kind not in (FILE, FOLDER, SYMLINK):
                 raise InvalidRecord("the record is damaged")
             yield TreeEntry(parts, kind, value, size, mode, owner, group)

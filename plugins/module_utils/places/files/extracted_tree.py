@@ -90,13 +90,11 @@ class TreeStaging(FilesWriter):
         """
         self._is_useless = True
         readers = [_Layer(self._staging, layer, label) for layer in layers]
-        tree = ImageTree(remember=True)
-        for reader in readers:
-            tree.apply_layer(reader, reader.what)
-        selected = self._strip(select_entries(tree, self._extraction.patterns, label), label)
+        selected = self._select(readers, label)
+        count = len(selected)
         with naming_path_in_errors(self._staging.path), self._staging.make_folder(_TREE, 0o700) as folder:
             entries, metadata = _write_tree(folder, selected, readers, self._extraction, label)
-            special = len(selected) - len(entries)
+            special = count - len(entries)
             if not any(entry.kind != FOLDER for entry in entries) and special:
                 raise UnsupportedFormat(f"{label}: the selection has only devices and FIFOs, which are not extracted")
             if self._extraction.tar is None:
@@ -107,6 +105,13 @@ class TreeStaging(FilesWriter):
                     changed = self._publish(tar, entries, image)
         self._published = True
         return Extracted(entries, changed, special)
+
+    def _select(self, layers: t.Sequence[_Layer], label: str) -> dict[Parts, Node]:
+        """Return the selected entries of all LAYERS. The rest of the tree, which can be large, is freed."""
+        tree = ImageTree(remember=True)
+        for layer in layers:
+            tree.apply_layer(layer, layer.what)
+        return self._strip(select_entries(tree, self._extraction.patterns, label), label)
 
     def _strip(self, selected: t.Mapping[Parts, Node], label: str) -> dict[Parts, Node]:
         """Return the entries under their paths below the destination."""
@@ -166,9 +171,12 @@ class _Layer:
 
 
 def _write_tree(
-    folder: Folder, selected: t.Mapping[Parts, Node], layers: t.Sequence[_Layer], extraction: Extraction, label: str
+    folder: Folder, selected: dict[Parts, Node], layers: t.Sequence[_Layer], extraction: Extraction, label: str
 ) -> tuple[list[TreeEntry], dict[Parts, Metadata]]:
-    """Write the selected entries below FOLDER, and return them sorted, with their metadata. Devices and FIFOs are left out."""
+    """Write the selected entries below FOLDER, and return them sorted, with their metadata, for a tar that of files too. Devices and FIFOs are left out.
+
+    SELECTED is emptied: a root of many files would need twice the memory.
+    """
     preserve = extraction.preserve if extraction.tar is None else ()
     owners = OWNER in preserve
     entries: dict[Parts, TreeEntry] = {}
@@ -188,16 +196,18 @@ def _write_tree(
                 wanted.setdefault(node.origin, []).append(parts)
             elif not node.is_special:
                 raise UnsupportedFormat(f"{label}: {format_path(parts)} is a hard link to a file that the image doesn't have")
+        selected.clear()
         for number, layer in enumerate(layers):
             for origin, member, reader in _members_of(layer, number, {origin for origin in wanted if origin[0] == number}):
-                first, *others = wanted[origin]
+                first, *others = wanted.pop(origin)
                 found = read_metadata(member)
                 digest, size = writer.add_file(first, found, reader.content())
                 owner = (found.owner, found.group) if owners else (None, None)
                 mode = restrict_mode(found.mode, preserve, is_folder=False)
                 for parts in (first, *others):
                     entries[parts] = TreeEntry(parts, FILE, str(digest), size, mode, *owner)
-                    metadata[parts] = found
+                    if extraction.tar is not None:
+                        metadata[parts] = found
                 for parts in others:
                     writer.add_hard_link(parts, first)
         # Links come last, so that nothing could ever be written through one.

@@ -96,7 +96,7 @@ class _Unpacker:
             if existing is None or existing.kind != FILE:
                 raise self._refuse(member.name, "is a hard link to something that is not a file before it in the tar")
             self._writer.add_hard_link(parts, existing.parts)
-            self._record(dataclasses.replace(existing, parts=parts))
+            self._record(existing._replace(parts=parts))
         elif member.kind == SYMLINK:
             self._links[parts] = _Link(member.target, metadata)
             self._record(TreeEntry(parts, SYMLINK, member.target, 0, 0o777))
