@@ -128,6 +128,12 @@ EXAMPLES = r"""
     dest: /srv/charts/
     lock_file: charts.lock
 
+- name: Write a chart unpacked, for tools that read its folder
+  longshore.images.artifact_pull:
+    name: registry.example.com/charts/app:1.2.3
+    dest: /srv/unpacked/
+    unpack: "true"
+
 - name: Write the weights of a model from an archive that was carried to the host
   longshore.images.artifact_pull:
     src: oci-archive:/srv/transfer/model.tar

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import os
@@ -18,11 +19,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils import limits
+from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
 from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
 from ansible_collections.longshore.images.plugins.module_utils.places.files import unpacked
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from tests.support.artifact_pulls import content, files_in, pull
-from tests.support.faults import kill_at, record_events
+from tests.support.faults import FileEvents, fail_events, kill_at, record_events
 from tests.support.images import Image, make_files
 
 UNPACK = {"io.deis.oras.content.unpack": "true"}
@@ -379,3 +381,27 @@ def test_a_run_that_is_killed_at_any_step_is_completed_by_the_next_one(tmp_path:
         assert not pull(f"{place}/dest/", packed(*TREE)).errors, event
         assert without_record(place / "dest" / "docs") == without_record(whole / "dest" / "docs"), event
         assert not pull(f"{place}/dest/", packed(*TREE)).changed, event
+
+
+def errors_of(run: t.Callable[[], Plan]) -> t.Sequence[LongshoreError]:
+    """Return the errors of RUN, in its plan or raised by it."""
+    try:
+        return run().errors
+    except LongshoreError as error:
+        return [error]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_disk_that_fails_at_any_step_is_reported_and_the_next_run_completes_the_tree(tmp_path: Path, code: int) -> None:
+    events = record_events(tmp_path, lambda: pull(f"{tmp_path}/whole/", packed(*TREE)))
+    whole = without_record(tmp_path / "whole")
+
+    for start in [event for event in events if event.call in ("open", "write", "mkdir", "fsync", "rename", "link")][code == errno.EIO :: 2]:
+        place = tmp_path / str(start.number)
+        with FileEvents(tmp_path, fail_events(code, lambda event, number=start.number: event.number == number)).watched():  # type: ignore[misc]
+            errors = errors_of(lambda place=place: pull(f"{place}/", packed(*TREE)))  # type: ignore[misc]
+        assert [error.cause for error in errors] in ([], ["disk_full" if code == errno.ENOSPC else "io_error"]), start
+        assert not errors or not place.exists() or without_record(place) == whole, start
+
+        assert not pull(f"{place}/", packed(*TREE)).errors, start
+        assert without_record(place) == whole, start

@@ -49,20 +49,23 @@ def stage_trees(target: Folder, staging: Folder, files: t.Sequence[TargetFile], 
     """
     trees: list[StagedTree] = []
     taken = {fold_title(name): name for name in others}
-    for number, file in enumerate(files):
-        tree, record = f"tree-{number}", f"record-{number}"
-        for name in (tree, record):
-            staging.remove_tree(name)  # of a run that was killed
-        what = f"the tar {file.file.title!r}"
-        with naming_path_in_errors(staging.path), staging.make_folder(tree, 0o700) as folder:
-            reader = open_tar(staging, partials.file_name(file.content.digest), file.content.size, what)
-            entries = unpack(reader, folder, file.unpacked or (), what)
-        for entry in entries:
-            path = "/".join(entry.parts)
-            if entry.kind != FOLDER and taken.setdefault(fold_title(path), file.file.title) != file.file.title:
-                raise UnsupportedFormat(f"{what} is refused: {path!r:.200} in it is in another file of the artifact too; choose files with titles")
-        with os.fdopen(staging.create_file(record), "wb") as lines:
-            lines.writelines(write_lines(str(file.content.digest), entries))
-        trees.append(StagedTree(staging, tree, record, file, plan_moves(target, entries, existing)))
-    sync_file_system(staging.descriptor)
+    with naming_path_in_errors(staging.path):
+        for number, file in enumerate(files):
+            tree, record = f"tree-{number}", f"record-{number}"
+            for name in (tree, record):
+                staging.remove_tree(name)  # of a run that was killed
+            what = f"the tar {file.file.title!r}"
+            with staging.make_folder(tree, 0o700) as folder:
+                reader = open_tar(staging, partials.file_name(file.content.digest), file.content.size, what)
+                entries = unpack(reader, folder, file.unpacked or (), what)
+            for entry in entries:
+                path = "/".join(entry.parts)
+                if entry.kind != FOLDER and taken.setdefault(fold_title(path), file.file.title) != file.file.title:
+                    raise UnsupportedFormat(
+                        f"{what} is refused: {path!r:.200} in it is in another file of the artifact too; choose files with titles"
+                    )
+            with os.fdopen(staging.create_file(record), "wb") as lines:
+                lines.writelines(write_lines(str(file.content.digest), entries))
+            trees.append(StagedTree(staging, tree, record, file, plan_moves(target, entries, existing)))
+        sync_file_system(staging.descriptor)
     return trees
