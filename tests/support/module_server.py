@@ -85,14 +85,19 @@ def _become_module(streams: t.Sequence[int], request: dict[str, t.Any]) -> t.NoR
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    run_as_program(lambda: importlib.import_module(f"{COLLECTION}.modules.{request['module']}").main())
+
+
+def run_as_program(main: t.Callable[[], object]) -> t.NoReturn:
+    """Call MAIN and end this process as an interpreter does at its end. Freeing all imported modules would take longer than the run."""
     status = 1
     try:
-        importlib.import_module(f"{COLLECTION}.modules.{request['module']}").main()
+        main()
+        status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except BaseException:  # noqa: BLE001 - as an interpreter does
         traceback.print_exc()
-    # As an interpreter does at its end. Freeing all imported modules would take longer than the run.
     t.cast(t.Any, threading)._shutdown()
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Let the plays of a test run share what takes most of their time: what Ansible builds of modules, and what Python compiles.
+"""Let the plays of a test run share what takes most of their time: what Ansible builds of modules, and what Python compiles and imports.
 
-`callbacks/built_modules.py` and `startup/sitecustomize.py` do it, in processes that have these variables. A play without them runs as it does for a user.
+`callbacks/built_modules.py`, `startup/sitecustomize.py` and `warm_server.py` do it, in processes that have these variables. A play without them runs as it
+does for a user.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ SUPPORT = Path(__file__).resolve().parent
 
 def variables(folder: Path) -> dict[str, str]:
     """Return the environment of plays that share files in FOLDER."""
-    shared = {"LONGSHORE_BUILT_MODULES": folder / "modules", "LONGSHORE_COMPILED": folder / "code"}
+    shared = {"LONGSHORE_BUILT_MODULES": folder / "modules", "LONGSHORE_COMPILED": folder / "code", "LONGSHORE_WARM": folder / "warm"}
     for path in shared.values():
         path.mkdir()
     plugins = {"ANSIBLE_CALLBACK_PLUGINS": str(SUPPORT / "callbacks"), "ANSIBLE_CALLBACKS_ENABLED": "built_modules"}

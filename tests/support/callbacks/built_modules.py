@@ -16,6 +16,7 @@ import importlib
 import os
 import platform
 import shutil
+import sys
 import typing as t
 from pathlib import Path
 
@@ -60,6 +61,9 @@ class CallbackModule(CallbackBase):
         self.sharing = os.access(os.environ["LONGSHORE_BUILT_MODULES"], os.R_OK | os.W_OK | os.X_OK)
         if not self.sharing:
             return
+        # Interpreters that this play starts for modules see these variables: see longshore_warm.py.
+        network = os.readlink("/proc/self/ns/net")
+        os.environ.update(LONGSHORE_ANSIBLE=str(Path(ansible_release).parent), LONGSHORE_PREFIX=sys.prefix, LONGSHORE_NETWORK=network)
         state = [ansible_version, ansible_release, platform.python_version(), *state_of_collection()]
         self.shared = Path(os.environ["LONGSHORE_BUILT_MODULES"], hashlib.sha256("\n".join(state).encode()).hexdigest())
         self.own = Path(t.cast(t.Any, constants).DEFAULT_LOCAL_TMP, "ansiballz_cache")

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Share compiled code between the interpreters of a test run. An interpreter whose PYTHONPATH contains this folder imports this file when it starts.
+An interpreter for a module asks a server to run it: see `longshore_warm.py`.
 
 Ansible sends modules without bytecode, and loads plugins of collections without it: each task compiles a hundred files, two thirds of the time of a short
 task. Here the same source is compiled once by each Python. The files are named by the hash of the source.
@@ -61,5 +62,15 @@ def _write(name: str, data: bytes) -> None:
         return
 
 
+def is_module(words: list[str]) -> bool:
+    """Return whether Ansible started this interpreter for a module."""
+    return len(words) == 2 and os.path.basename(words[1]).startswith("AnsiballZ_")
+
+
 if FOLDER:
     share_compiled_code(FOLDER)
+# The same interpreter as the controller's: tests of other Pythons start these. Python 3.9 has no record of how it was started.
+if os.environ.get("LONGSHORE_PREFIX") == sys.prefix and is_module(getattr(sys, "orig_argv", [])):
+    import longshore_warm  # type: ignore[import-not-found]
+
+    longshore_warm.run_in_server(os.environ["LONGSHORE_WARM"], sys.orig_argv[1])
