@@ -195,7 +195,7 @@ class TestArchivesWithoutLayersThatTheEngineHas:
     def test_each_engine_loads_it_in_its_own_form(self, engine: Request, archives: Archives, name: str, form: str) -> None:
         tool = engine(name)
         delta = archives.without_common_layer(TWO, form)
-        # A newer Docker on containerd says that it has loaded an image that lacks a layer.
+        # A newer Docker on containerd says that it has loaded an image without one of its layers.
         assert not accepts(tool, delta, form, TWO) or (name == "docker_on_containerd" and not can_run(tool, TWO, "two"))
         tool.clear()
         given = "docker-archive" if name == "docker" else form

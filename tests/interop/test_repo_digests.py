@@ -53,7 +53,7 @@ def test_an_image_is_found_by_its_digest(target: Target, registry: Registry, rec
     assert row["digest"] == str(image.root.digest)
     assert target.has(name, image, TEXT)
     assert str(image.root.digest) in target.engine.digests(name)
-    if target.name != "containerd":  # a name by digest is a name of its own there, that only Kubernetes makes
+    if target.name != "containerd":  # only Kubernetes makes names by digest there
         assert target.engine.runs_with(f"{name.rpartition(':')[0]}@{image.root.digest}", TEXT)
     # Docker has all layers by then.
     assert not [request for request in by_docker(recorder) if "/blobs/" in request and "HEAD" not in request]

@@ -86,7 +86,7 @@ def image_of(layers: Layers) -> Image:
 
 
 def combined() -> Image:
-    """Return one image that has the tree of each case in a folder of its own."""
+    """Return one image that has the tree of each case in another folder."""
     count = max(map(len, CASES.values()))
     return image_of(
         [

@@ -13,7 +13,7 @@ from ..oci.reference import Reference
 
 
 class Existing(enum.Enum):
-    """Move the name to the new image or write the file again, leave them unchanged, or refuse to go on."""
+    """Move the name to the new image or write the file again, leave them unchanged, or fail."""
 
     OVERWRITE = "overwrite"
     KEEP = "keep"
