@@ -49,6 +49,7 @@ class Host:
             LONGSHORE_ANSIBLE=str(Path(ansible_release).parent),
             LONGSHORE_PREFIX=sys.prefix,
             LONGSHORE_NETWORK=os.readlink("/proc/self/ns/net"),
+            LONGSHORE_PROCESSES=os.readlink("/proc/self/ns/pid"),
             HOME=str(folder),
         )
 
@@ -109,6 +110,11 @@ def test_a_module_of_a_host_that_is_a_network_namespace_runs_there(host: Host) -
     assert there["imported"]
     assert here["parent"] == there["parent"]
     assert here["network"] == os.readlink("/proc/self/ns/net") != there["network"]
+
+
+def test_a_module_of_a_host_that_is_a_process_namespace_runs_in_a_new_interpreter(host: Host) -> None:
+    needs_root()
+    assert not host.run(words=["unshare", "--pid", "--fork", "--mount-proc"])[0]["imported"]
 
 
 def test_a_module_that_a_test_made_runs_in_a_new_interpreter(host: Host) -> None:

@@ -62,8 +62,8 @@ class CallbackModule(CallbackBase):
         if not self.sharing:
             return
         # Interpreters that this play starts for modules see these variables: see longshore_warm.py.
-        network = os.readlink("/proc/self/ns/net")
-        os.environ.update(LONGSHORE_ANSIBLE=str(Path(ansible_release).parent), LONGSHORE_PREFIX=sys.prefix, LONGSHORE_NETWORK=network)
+        os.environ.update(LONGSHORE_ANSIBLE=str(Path(ansible_release).parent), LONGSHORE_PREFIX=sys.prefix)
+        os.environ.update(LONGSHORE_NETWORK=os.readlink("/proc/self/ns/net"), LONGSHORE_PROCESSES=os.readlink("/proc/self/ns/pid"))
         state = [ansible_version, ansible_release, platform.python_version(), *state_of_collection()]
         self.shared = Path(os.environ["LONGSHORE_BUILT_MODULES"], hashlib.sha256("\n".join(state).encode()).hexdigest())
         self.own = Path(t.cast(t.Any, constants).DEFAULT_LOCAL_TMP, "ansiballz_cache")
