@@ -305,7 +305,8 @@ from ..module_utils.task.lock_options import read_lock
 from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.artifact_pull import FileOptions, join_location, plan_artifact_pull
+from ..module_utils.verbs.artifact_pull import FileOptions, plan_artifact_pull
+from ..module_utils.verbs.single_image import SingleImageOptions, join_location
 
 
 def argument_spec() -> Arguments:
@@ -349,11 +350,7 @@ def plan(task: RegistryTask) -> Plan:
         lambda: sources.find(location),
         str(location),
         options,
-        selection=task.host_selection,
-        host=task.host,
-        lock=lock,
-        trust=read_trust(params),
-        documents=documents,
+        SingleImageOptions(task.host_selection, task.host, lock, read_trust(params), documents),
     )
 
 

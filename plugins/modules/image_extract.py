@@ -290,6 +290,7 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.places.document_cache import DocumentCache, find_cache_folder
+from ..module_utils.places.existing import Existing
 from ..module_utils.places.sources import ImageSources, Places
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.engines import open_engine_at
@@ -300,6 +301,7 @@ from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.image_extract import ExtractOptions, locate_image, plan_image_extract
+from ..module_utils.verbs.single_image import SingleImageOptions
 
 
 def argument_spec() -> Arguments:
@@ -335,7 +337,7 @@ def plan(task: RegistryTask) -> Plan:
         form=params["format"],
         strip=params["strip_components"],
         preserve=params["preserve"],
-        existing=params["existing"],
+        existing=Existing(params["existing"]),
         sets_mode=params["mode"] is not None,
         sets_owner=params["owner"] is not None or params["group"] is not None,
     )
@@ -345,11 +347,7 @@ def plan(task: RegistryTask) -> Plan:
         lambda: sources.find(location),
         str(location),
         options,
-        selection=task.host_selection,
-        host=task.host,
-        lock=lock,
-        trust=read_trust(params),
-        documents=documents,
+        SingleImageOptions(task.host_selection, task.host, lock, read_trust(params), documents),
     )
 
 

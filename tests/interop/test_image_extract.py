@@ -23,6 +23,7 @@ from ansible_collections.longshore.images.plugins.module_utils.places.store.cata
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.image_extract import ExtractOptions, plan_image_extract
+from ansible_collections.longshore.images.plugins.module_utils.verbs.single_image import SingleImageOptions
 from tests.support import engines, modules
 from tests.support.engines import HOST
 from tests.support.engines.base import CONFINED, call
@@ -68,7 +69,7 @@ def trees(layout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, D
         for number, name in enumerate([ALL, *NAMES.values()]):
             source = functools.partial(catalog.find, Reference.parse(name))
             options = ExtractOptions(str(folder / str(number)), ["/"], preserve=KEEP)
-            plan = plan_image_extract(source, name, options, selection=Selection((catalog.host,), explicit=False), host=catalog.host)
+            plan = plan_image_extract(source, name, options, SingleImageOptions(Selection((catalog.host,), explicit=False), catalog.host))
             assert not plan.apply(workers).errors
             found[name] = extracted(folder / str(number))
     return found

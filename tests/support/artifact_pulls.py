@@ -16,6 +16,7 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.reposito
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.artifact_pull import FileOptions, plan_artifact_pull
+from ansible_collections.longshore.images.plugins.module_utils.verbs.single_image import SingleImageOptions
 from tests.support.images import FakeRepository, Image
 
 NAME = "r.test/files:1"
@@ -29,7 +30,7 @@ def pull(dest: Path | str, artifact: Image | FakeRepository, check: bool = False
         return RegistrySource(Reference.parse(NAME), t.cast(Repository, repository), t.cast(t.Any, None))
 
     with Workers(2) as workers:
-        plan = plan_artifact_pull(find_source, NAME, FileOptions(str(dest), **options), selection=Selection((HOST,), explicit=False), host=HOST)
+        plan = plan_artifact_pull(find_source, NAME, FileOptions(str(dest), **options), SingleImageOptions(Selection((HOST,), explicit=False), HOST))
         return plan if check else plan.apply(workers)
 
 

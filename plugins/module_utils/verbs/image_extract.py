@@ -20,25 +20,19 @@ from ..folders import open_path
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.location import Location
-from ..oci.matching import check_single_platform
-from ..oci.platform import Selection
-from ..places.copy_job import verify_at_source
-from ..places.facts import describe_transfer, image_facts
+from ..places.existing import Existing
+from ..places.facts import describe_transfer
 from ..places.files.extract_record import TreeEntry, find_unchanged, record_name
 from ..places.files.extract_step import ExtractFiles, ExtractionOutcome
-from ..places.files.extracted_tree import KEEP, OVERWRITE, Extraction
+from ..places.files.extracted_tree import Extraction
 from ..places.files.tree_writer import OWNER, XATTRS
 from ..places.image_source import ImageSource
-from ..places.platforms import select_platforms
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
-from .artifact_pull import check_lock, join_location
+from .single_image import SingleImage, SingleImageOptions, join_location
 
 if t.TYPE_CHECKING:
     from ..oci.lockfile import LockFile
-    from ..oci.platform import Platform
-    from ..places.document_cache import DocumentCache
-    from ..trust.policy import TrustPolicy
 
 MAX_FILES = 1000  # rows of `files`
 FOLDER_FORMAT, TAR_FORMAT = "folder", "tar"
@@ -65,7 +59,7 @@ class ExtractOptions:
     form: str = FOLDER_FORMAT
     strip: int = 0
     preserve: t.Sequence[str] = ()
-    existing: str = OVERWRITE
+    existing: Existing = Existing.OVERWRITE
     sets_mode: bool = False
     sets_owner: bool = False
 
@@ -145,78 +139,36 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def plan_image_extract(
-    find_source: t.Callable[[], ImageSource],
-    label: str,
-    options: ExtractOptions,
-    *,
-    selection: Selection,
-    host: Platform,
-    lock: LockFile | None = None,
-    trust: TrustPolicy | None = None,
-    documents: DocumentCache | None = None,
-) -> TransferPlan:
+def plan_image_extract(find_source: t.Callable[[], ImageSource], label: str, options: ExtractOptions, reading: SingleImageOptions) -> TransferPlan:
     """Plan to extract files of the image that FIND_SOURCE opens. LABEL is its name in messages and results.
 
-    An index is resolved to its image for SELECTION. The layers are not read: a path that the image doesn't have is an error of the real run. An image
-    that can't be extracted has its error in its row: ImageNotFound, PlatformMissing, UnsupportedFormat for an artifact, NotLocked, and the errors of
-    FIND_SOURCE and of `verify_at_source`. Raises InvalidOption.
+    The layers are not read: a path that the image doesn't have is an error of the real run. An image that can't be extracted has its error in its row:
+    UnsupportedFormat for an artifact, and the errors of FIND_SOURCE and of `SingleImageOptions.read`. Raises InvalidOption.
     """
     extraction = options.extraction()
     try:
-        return _plan(find_source(), label, extraction, selection, host, lock, trust, documents)
+        return _plan(reading.read(find_source(), label, "images"), extraction)
     except LongshoreError as error:
         return ExtractPlan([ImagePlan(label, error=error)], files=(), folder=extraction.folder)
 
 
-def _plan(
-    source: ImageSource,
-    label: str,
-    extraction: Extraction,
-    selection: Selection,
-    host: Platform,
-    lock: LockFile | None,
-    trust: TrustPolicy | None,
-    documents: DocumentCache | None,
-) -> TransferPlan:
-    root = source.root()
-    read = documents.reader_of(source) if documents is not None else source.read_document
-    check_lock(lock, source.name, root, label)
-    graph = select_platforms(root, label, read, selection if root.is_index else None)
-    if len(graph.images) != 1:
-        raise UnsupportedFormat(
-            f"{label} holds {len(graph.images)} images for {', '.join(graph.platforms) or 'no platform'}; choose one with platform"
-        )
-    manifest = graph.images[0].manifest
-    if not manifest.is_image:
+def _plan(image: SingleImage, extraction: Extraction) -> TransferPlan:
+    source, label, graph = image.source, image.label, image.graph
+    if not image.manifest.is_image:
         raise UnsupportedFormat(f"{label} is an artifact and not an image; artifact_pull writes its files")
-    if not manifest.layers:
+    if not image.manifest.layers:
         raise UnsupportedFormat(f"{label} has no layers, and so no files")
-    verification = verify_at_source(trust, source, label, source.judged_names, graph)
-    source.check_blobs(graph)
     unchanged = _find_unchanged(extraction, graph)
-    name = str(source.name) if source.name is not None else None
     dest = extraction.folder if extraction.tar is None else os.path.join(extraction.folder, extraction.tar)
-    state = RefState(root.digest)
+    state = RefState(image.facts.digest)
     paths = ", ".join(map(format_path, extraction.patterns[:5])) + (", ..." if len(extraction.patterns) > 5 else "")
-    row = ImagePlan(
-        requested=label,
-        image=dataclasses.replace(image_facts(name, graph, selection, host), digest=root.digest, media_type=root.media_type),
-        changes=(RefChange(dest, state if unchanged is not None else None, state),),
-        actions=(f"extract {paths} of {label} to {dest}: at most {describe_transfer(_unique(graph))}",) if unchanged is None else (),
-        results={"endpoint": getattr(source.source, "answered_by", None), "verification": verification},
-        warnings=_warnings(check_single_platform(graph.images[0].platform, selection, label)),
-    )
+    action = f"extract {paths} of {label} to {dest}: at most {describe_transfer(_unique(graph))}"
+    row = image.plan([RefChange(dest, state if unchanged is not None else None, state)], [action] if unchanged is None else [])
     if unchanged is not None:
         files = tuple(os.path.join(extraction.folder, *entry.parts) for entry in unchanged if entry.kind == FILE)
         return ExtractPlan([row], files=files, unchanged=unchanged, folder=extraction.folder)
-    names = (source.name,) if source.name is not None else ()
-    step = ExtractFiles(source.source, graph, names, label, extraction, row)
+    step = ExtractFiles(source.source, graph, image.names, label, extraction, row)
     return ExtractPlan([row], steps=[step], files=(), folder=extraction.folder)
-
-
-def _warnings(warning: str | None) -> tuple[str, ...]:
-    return (warning,) if warning is not None else ()
 
 
 def _unique(graph: Graph) -> t.Sequence[t.Any]:
@@ -226,6 +178,6 @@ def _unique(graph: Graph) -> t.Sequence[t.Any]:
 def _find_unchanged(extraction: Extraction, graph: Graph) -> t.Sequence[TreeEntry] | None:
     with naming_path_in_errors(extraction.folder), contextlib.suppress(FileNotFoundError), open_path(extraction.folder) as folder:
         image: Digest = graph.root.digest
-        keep = extraction.existing == KEEP
+        keep = extraction.existing is Existing.KEEP
         return find_unchanged(folder, extraction.record, str(image), keep=keep, with_mode=extraction.with_mode)
     return None

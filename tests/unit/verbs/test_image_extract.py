@@ -18,11 +18,13 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import InvalidOption
 from ansible_collections.longshore.images.plugins.module_utils.oci.platform import Platform, Selection
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.existing import Existing
 from ansible_collections.longshore.images.plugins.module_utils.places.registry.source import RegistrySource
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.plan import Plan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
 from ansible_collections.longshore.images.plugins.module_utils.verbs.image_extract import ExtractOptions, plan_image_extract
+from ansible_collections.longshore.images.plugins.module_utils.verbs.single_image import SingleImageOptions
 from tests.support.faults import Event, FileEvents, fail_events, kill_at, record_events
 from tests.support.images import FakeRepository, Image, make_files, make_image
 from tests.support.rootfs import Item, folder_of, layer, link_to, read_folder, read_tar, text_file
@@ -86,7 +88,7 @@ def extract(dest: Path | str, image: Image | FakeRepository = IMAGE, *paths: str
 
     with Workers(2) as workers:
         planned = plan_image_extract(
-            find_source, NAME, ExtractOptions(str(dest), paths or ("/",), **options), selection=Selection((HOST,), explicit=False), host=HOST
+            find_source, NAME, ExtractOptions(str(dest), paths or ("/",), **options), SingleImageOptions(Selection((HOST,), explicit=False), HOST)
         )
         return planned if check else planned.apply(workers)
 
@@ -267,7 +269,7 @@ def test_existing_decides_about_files_with_other_content(tmp_path: Path, existin
     (tmp_path / "etc" / "a").write_bytes(b"mine")
     (tmp_path / "other").write_bytes(b"other")
 
-    done = extract(tmp_path, existing=existing)
+    done = extract(tmp_path, existing=Existing(existing))
 
     if existing == "fail":
         assert error_of(done) == "name_taken"
@@ -275,7 +277,7 @@ def test_existing_decides_about_files_with_other_content(tmp_path: Path, existin
     else:
         assert (tmp_path / "etc" / "a").read_bytes() == (b"mine" if existing == "keep" else b"new a")
         assert (tmp_path / "other").read_bytes() == b"other"
-        assert not succeed(tmp_path, existing=existing).changed
+        assert not succeed(tmp_path, existing=Existing(existing)).changed
 
 
 def test_strip_components_shortens_paths_and_refuses_what_would_collide(tmp_path: Path) -> None:

@@ -17,17 +17,17 @@ from ...archive.image_tree import FolderNode, ImageTree, LinkNode, Node, Origin,
 from ...archive.metadata import Metadata, read_metadata
 from ...archive.selected_files import PathSearch, is_literal, select_entries
 from ...archive.tar import FILE, FOLDER, SYMLINK, StreamBytes, TarMember, TarReader
-from ...errors import InputOutputError, InvalidOption, NameTaken, UnsupportedFormat
+from ...errors import InputOutputError, InvalidOption, UnsupportedFormat
 from ...files import naming_path_in_errors, read_open_chunks, sync_file_system
 from ...folders import Folder
 from ...oci.manifest import Descriptor
 from ...store import partials
+from ..existing import Existing
 from .extract_record import PREFIX, TreeEntry, write_lines
 from .folder import STAGING
 from .sink import FilesSink, FilesWriter
 from .tree_writer import OWNER, ParentFolders, TreeWriter, restrict_mode
 
-OVERWRITE, KEEP, FAIL = "overwrite", "keep", "fail"
 _TREE, _RECORD, _TAR = "tree", "record", "tar"
 
 
@@ -44,7 +44,7 @@ class Extraction:
     tar: t.Optional[str] = None  # noqa: UP045 - the annotations of dataclasses are evaluated on Python 3.9
     strip: int = 0
     preserve: tuple[str, ...] = ()
-    existing: str = OVERWRITE
+    existing: Existing = Existing.OVERWRITE
     with_mode: bool = True
 
     @property
@@ -297,15 +297,13 @@ class _Publisher:
                 if not stat.S_ISDIR(status.st_mode):
                     raise InputOutputError(f"{path} can't be written: it is a folder in the image, and a file or a link here, which is not followed")
                 return False
-            if self._extraction.existing == KEEP:
+            if self._extraction.existing is Existing.KEEP:
                 return False
             if stat.S_ISDIR(status.st_mode):
                 raise UnsupportedFormat(f"{path} is a folder, and can't be replaced by a file")
             if entry.matches(parent, status, with_mode=self._extraction.with_mode):
                 return False
-        if self._extraction.existing == FAIL:
-            raise NameTaken(f"{path} has other content than the image; remove it, or use another value for existing")
-        return True
+        return not self._extraction.existing.keeps_file(path, "the image")
 
     def _set_modes(self, folders: t.Sequence[TreeEntry]) -> None:
         """Take write permission from folders that the image doesn't let their owner write, the deepest first."""
