@@ -94,7 +94,7 @@ def test_invalid_details_are_an_engine_error_only_if_they_are_read(members: dict
     image = parse_engine_image(row(RepoTags=["app:1"], **members), True, unused)
     assert list(image.names) == [APP]
     with pytest.raises(EngineError):
-        _ = image.details
+        assert image.details
 
 
 def test_a_row_of_docker_has_short_names_and_an_id() -> None:
@@ -235,7 +235,7 @@ def test_a_list_of_containers_in_an_unknown_format_is_an_error(ctr: FakeCtr, ans
     ctr.images(**{"docker.io/library/app:1": DIGEST})
     (found,) = ctr.engine().list_images(HOST)
     with pytest.raises(EngineError, match="containers"):
-        _ = found.in_use
+        assert found.in_use
 
 
 @pytest.mark.parametrize(

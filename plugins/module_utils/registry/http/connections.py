@@ -251,7 +251,7 @@ class PeerSession:
         outer_check, check = _thread.check, _PeerCheck(allowed)
         _thread.check = check
         try:
-            response = pool.urlopen(
+            response = pool.request(
                 method,
                 target,
                 body=data,
