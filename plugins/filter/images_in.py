@@ -56,7 +56,9 @@ EXAMPLES = """
 
 - name: Pull the images of a chart
   longshore.images.image_pull:
-    name: "{{ lookup('ansible.builtin.pipe', 'helm template web charts/web') | longshore.images.images_in(custom={'Prometheus': ['spec.image']}) }}"
+    name: "{{ chart | longshore.images.images_in(custom={'Prometheus': ['spec.image']}) }}"
+  vars:
+    chart: "{{ lookup('ansible.builtin.pipe', 'helm template web charts/web') }}"
 
 - name: Pull the images of a Compose file
   longshore.images.image_pull:

@@ -48,9 +48,12 @@ seealso:
 EXAMPLES = """
 - name: Deploy a Compose file with locked images
   ansible.builtin.copy:
-    content: "{{ lookup('ansible.builtin.file', 'compose.yaml') | longshore.images.with_locked_images(lookup('ansible.builtin.file', 'images.lock')) }}"
+    content: "{{ compose | longshore.images.with_locked_images(lock) }}"
     dest: /srv/app/compose.yaml
     mode: "0644"
+  vars:
+    compose: "{{ lookup('ansible.builtin.file', 'compose.yaml') }}"
+    lock: "{{ lookup('ansible.builtin.file', 'images.lock') }}"
 
 - name: Apply a chart with locked images
   kubernetes.core.k8s:
