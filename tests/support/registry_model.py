@@ -19,7 +19,6 @@ import time
 import typing as t
 from urllib.parse import urlsplit
 
-import requests
 import urllib3
 
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
@@ -166,11 +165,8 @@ class _ModelClient:
 
     def send(self, request: Request, _host: HostSettings) -> Response:
         answer = self._model.answer(request.method, urlsplit(request.url).path)
-        inner = requests.Response()
-        inner.status_code = answer.status
-        inner.headers.update(answer.headers)
         body = _Received(answer.body)
-        inner.raw = urllib3.HTTPResponse(body, dict(answer.headers), answer.status, preload_content=False, original_response=t.cast(t.Any, body))
+        inner = urllib3.HTTPResponse(body, dict(answer.headers), answer.status, preload_content=False, original_response=t.cast(t.Any, body))
         response = Response(inner, request.url, request.what, time.monotonic() + 60)
         if answer.status not in request.accepted:
             error: LongshoreError = error_from_response(response, request.method, request.what, 1 << 16)

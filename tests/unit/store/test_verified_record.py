@@ -277,7 +277,7 @@ def test_root_does_not_deliver_what_a_user_altered(altered: Path) -> None:
     class EmptyEngine:
         title, place, loads_oci, platform = "docker", "nowhere", True, None
 
-        def list_images(self) -> list[t.Any]:
+        def list_images(self, unused_host: object) -> list[t.Any]:
             return []
 
         def read_layers(self, unused_listed: object, unused_layers_of: object) -> t.Any:
