@@ -13,7 +13,8 @@ options:
   progress:
     description:
       - Whether the controller shows the progress of this task while it runs. The lines go to standard error and never change the results.
-      - V(auto) shows lines for each host if standard error of the controller is a terminal, and none otherwise.
+      - V(auto) shows lines for each host if standard error of the controller is a terminal, and none otherwise. If the task runs on several hosts, a line
+        every 30 seconds is the total of all hosts that have started the task.
       - V(always) needs no terminal and is made for logs of CI jobs. It shows one line every 30 seconds.
         If the task runs on several hosts, the line is the total of all hosts that have started the task.
       - V(never) shows nothing.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Show the progress of a long task: a line for each host at a terminal, or one line every 30 seconds for all hosts in a log.
+"""Show the progress of a long task: lines for each host and for all of them at a terminal, or one line every 30 seconds for all hosts in a log.
 
 The module writes the number of moved bytes to a small file (`transfer/progress`). A thread on the controller reads that file from time to time, over the
 task's connection if the host is another one. The module still runs in the main thread, so interrupts, timeouts and failures work as usual.
@@ -37,7 +37,12 @@ from .shared_progress import SharedProgress, Total, interval
 
 # Checked when Ansible loads the plugin: the processes that run tasks have no terminal.
 ON_TERMINAL = sys.stderr.isatty()
+try:
+    COLUMNS = os.get_terminal_size(2).columns or 80
+except OSError:
+    COLUMNS = 80
 MAX_STATE = 4096
+MIN_LABEL = 12
 MAX_NAME = 120
 # Seconds between two lines: a quarter of the elapsed time, within these limits.
 MIN_INTERVAL, MAX_INTERVAL = 1.0, 10.0
@@ -75,11 +80,15 @@ class State:
             return None
         return cls(moved, total, sanitise(label, MAX_NAME))
 
-    def describe(self, before: int, seconds: float) -> str:
-        """Return the line to show. BEFORE bytes had been moved SECONDS ago."""
+    def describe(self, before: int, seconds: float, columns: int | None = None) -> str:
+        """Return the line to show. BEFORE bytes had been moved SECONDS ago. A label that is too long for COLUMNS loses its beginning: the end has the tag."""
         rate = max(0, self.moved - before) / seconds
-        line = f"{self.label}: {_format_amounts(self.moved, self.total, rate)}"
-        return f"{line}, {_format_duration((self.total - self.moved) / rate)} left" if rate >= 1 else line
+        amounts = _format_amounts(self.moved, self.total, rate)
+        if rate >= 1:
+            amounts += f", {_format_duration((self.total - self.moved) / rate)} left"
+        room = max(MIN_LABEL, columns - len(amounts) - 2) if columns is not None else len(self.label)
+        label = self.label if len(self.label) <= room else f"...{self.label[3 - room :]}"
+        return f"{label}: {amounts}"
 
 
 def format_total(verb: str, total: Total) -> str:
@@ -147,16 +156,36 @@ class RemoteFolder:
 
 
 class Watch:
-    """Read the progress file in a thread, and pass a line to SHOW from time to time, until the context ends."""
+    """Read the progress file in a thread, and pass a line about the host to SHOW from time to time, until the context ends.
 
-    def __init__(self, folder: Folder, show: t.Callable[[str], None]) -> None:
+    Lines are at most COLUMNS long, the name of the host included. With SHARED, and several hosts in the task, a line about all of them is shown at a fixed
+    interval.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        show: t.Callable[[str], None],
+        host: str = "",
+        verb: str = "",
+        shared: SharedProgress | None = None,
+        columns: int | None = None,
+    ) -> None:
         self.path = folder.path
         self._folder = folder
         self._show = show
+        self._host = host
+        self._verb = verb
+        self._shared = shared
+        self._prefix = f"{host}: {verb} " if host else ""
+        self._columns = columns - len(self._prefix) if columns is not None else None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Watch:
+        with contextlib.suppress(OSError):
+            if self._shared is not None:
+                self._shared.record(0, 0)
         self._thread.start()
         return self
 
@@ -165,58 +194,48 @@ class Watch:
         self._thread.join(JOIN_TIMEOUT)
         with contextlib.suppress(AnsibleError):
             self._folder.remove()
+        with contextlib.suppress(OSError):
+            if self._shared is not None:
+                self._shared.end()
 
     def _follow(self) -> None:
         began = last = time.monotonic()
         before = 0
-        with contextlib.suppress(AnsibleError):
+        # OSError: the disk of the controller is full, or the run was killed and its temporary folder is gone.
+        with contextlib.suppress(AnsibleError, OSError):
             while not self._stopped.wait(min(MAX_INTERVAL, max(MIN_INTERVAL, (last - began) / 4))):
                 state = State.parse(self._folder.read())
                 now = time.monotonic()
                 if state is not None and state.total and not self._stopped.is_set():
-                    self._show(state.describe(before, now - last))
+                    self._show(f"{self._prefix}{state.describe(before, now - last, self._columns)}")
                     before = state.moved
                 last = now
+                if self._shared is not None and not self._stopped.is_set():
+                    self._show_total(self._shared, state)
+
+    def _show_total(self, shared: SharedProgress, state: State | None) -> Total | None:
+        """Record the progress of the host. Show the line about all hosts if it is due here, and return their progress then."""
+        if state is not None:
+            shared.record(state.moved, state.total)
+        total = shared.take_turn()
+        if total is not None and total.hosts > 1:
+            self._show(format_total(self._verb, total))
+        return total
 
 
 class LogWatch(Watch):
-    """Shows lines for a log instead: one for all hosts of the task, at a fixed interval."""
-
-    def __init__(self, folder: Folder, show: t.Callable[[str], None], shared: SharedProgress, host: str, verb: str) -> None:
-        super().__init__(folder, show)
-        self._shared = shared
-        self._host = host
-        self._verb = verb
-
-    def __enter__(self) -> Watch:
-        with contextlib.suppress(OSError):
-            self._shared.record(0, 0)
-        return super().__enter__()
-
-    def __exit__(self, *unused: object) -> None:
-        super().__exit__(*unused)
-        with contextlib.suppress(OSError):
-            self._shared.end()
+    """Shows lines for a log instead: one for all hosts of the task, at a fixed interval. The lines of one host have its name in full."""
 
     def _follow(self) -> None:
-        # OSError: the disk of the controller is full, or the run was killed and its temporary folder is gone.
+        shared = t.cast(SharedProgress, self._shared)
         with contextlib.suppress(AnsibleError, OSError):
             while not self._stopped.wait(interval() / READS_PER_LINE):
                 state = State.parse(self._folder.read())
                 if self._stopped.is_set():
                     return
-                if state is not None:
-                    self._shared.record(state.moved, state.total)
-                self._show_when_due(state)
-
-    def _show_when_due(self, state: State | None) -> None:
-        total = self._shared.take_turn()
-        if total is None:
-            return
-        if total.hosts > 1:
-            self._show(format_total(self._verb, total))
-        elif state is not None and state.total:
-            self._show(f"{self._host}: {self._verb} {state.describe(state.moved - total.gained, total.seconds)}")
+                total = self._show_total(shared, state)
+                if total is not None and total.hosts == 1 and state is not None and state.total:
+                    self._show(f"{self._prefix}{state.describe(state.moved - total.gained, total.seconds)}")
 
 
 def read_mode_variable(environment: t.Mapping[str, str]) -> str:
@@ -273,10 +292,10 @@ class WatchedAction(ActionBase):
         task, mode = self._task, self._mode()
         if task.check_mode or task.async_val or task.no_log or not (mode == ALWAYS or (mode == AUTO and ON_TERMINAL)):
             return None
+        shared = SharedProgress(LOCAL_TMP, task._uuid, host)
         if mode == ALWAYS:
-            shared = SharedProgress(LOCAL_TMP, task._uuid, host)
-            return LogWatch(self._make_folder(), _show, shared, host, self.verb)
-        return Watch(self._make_folder(), lambda line: _show(f"{host}: {self.verb} {line}"))
+            return LogWatch(self._make_folder(), _show, host, self.verb, shared)
+        return Watch(self._make_folder(), _show, host, self.verb, shared, COLUMNS)
 
     def _mode(self) -> object:
         """Return the task's option if it is set, else the mode of the controller. A wrong value shows nothing: the module fails for it."""

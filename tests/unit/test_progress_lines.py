@@ -18,6 +18,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.longshore.images.plugins.module_utils.transfer.progress import FILE
 from ansible_collections.longshore.images.plugins.plugin_utils import progress
 from ansible_collections.longshore.images.plugins.plugin_utils.progress import LocalFolder, State, Watch
+from ansible_collections.longshore.images.plugins.plugin_utils.shared_progress import INTERVAL_VARIABLE, SharedProgress
 
 NAME = "docker.io/library/nginx:1.27"
 
@@ -40,6 +41,32 @@ def written(**changes: t.Any) -> str:
 )
 def test_a_line_says_percent_amounts_rate_and_the_time_that_is_left(moved: int, everything: int, before: int, seconds: float, line: str) -> None:
     assert State(moved, everything, NAME).describe(before, seconds) == f"{NAME}: {line}"
+
+
+@pytest.mark.usefixtures("_quickly")
+@pytest.mark.parametrize("columns", [80, 60, 200])
+def test_a_line_fits_the_terminal_and_keeps_the_tag(columns: int) -> None:
+    name = f"registry.example.com/a-long-team-name/{'service-' * 5}:2026.12"
+    folder, lines = Fake([json.dumps({"bytes": 500, "all_bytes": 2000, "what": name})]), list[str]()
+    with Watch(folder, lines.append, "web1.example.com", "pull", columns=columns):
+        assert folder.read_all.wait(10)
+    (line,) = lines
+    assert len(line) <= columns or " pull ...-:2026.12: 25 %" in line  # so much of a name always stays
+    assert line.startswith("web1.example.com: pull ")
+    assert ":2026.12: 25 %, 500 B of 2.0 kB" in line
+    assert line.isprintable()
+
+
+@pytest.mark.usefixtures("_quickly")
+def test_a_terminal_shows_the_total_of_several_hosts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERVAL_VARIABLE, "0.001")
+    others = SharedProgress(str(tmp_path), "task", "web2")
+    others.record(100, 2000)
+    folder, lines = Fake([written()] * 3), list[str]()
+    with Watch(folder, lines.append, "web1", "pull", SharedProgress(str(tmp_path), "task", "web1"), 80):
+        assert folder.read_all.wait(10)
+    assert any(line.startswith(f"web1: pull {NAME}: 25 %") for line in lines)
+    assert any(line.startswith("progress: 2 hosts, pull: 15 %, 600 B of 4.0 kB") for line in lines)
 
 
 def test_a_state_is_read_as_it_was_written() -> None:

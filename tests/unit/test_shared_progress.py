@@ -214,7 +214,7 @@ def lines_of_watch(folder: Path, monkeypatch: pytest.MonkeyPatch, lose_folder: b
     monkeypatch.setenv(INTERVAL_VARIABLE, "0.03")
     lines: list[str] = []
     source = HostFolder()
-    with LogWatch(source, lines.append, SharedProgress(str(folder), "task", "web1"), "web1", "pull"):
+    with LogWatch(source, lines.append, "web1", "pull", SharedProgress(str(folder), "task", "web1")):
         if lose_folder:
             # Renamed first: the watch may write a file into it while it is deleted.
             shutil.rmtree((folder / "longshore-progress-task").rename(folder / "deleted"))
