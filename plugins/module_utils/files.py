@@ -37,19 +37,6 @@ def naming_path_in_errors(path: str) -> t.Iterator[None]:
         raise system_error(error, path) from error
 
 
-def copy_owner(descriptor: int, like: str) -> None:
-    """Give an open file or folder the owner and group of LIKE, if that path exists and the system allows it. The mode is kept.
-
-    Use this only for a file or folder that this run has just created: changing the owner of anything else could give it to the wrong user.
-    """
-    with contextlib.suppress(OSError):
-        wanted, current = os.stat(like), os.fstat(descriptor)
-        if (wanted.st_uid, wanted.st_gid) != (current.st_uid, current.st_gid):
-            os.fchown(descriptor, wanted.st_uid, wanted.st_gid)
-            # The kernel clears the setuid and setgid bits when the owner changes.
-            os.fchmod(descriptor, stat.S_IMODE(current.st_mode))
-
-
 def require_writable(folder: str, otherwise: str) -> None:
     """Raise InputOutputError, with OTHERWISE before the reason, if this user can't write to FOLDER."""
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -61,16 +48,6 @@ def find_nearest_ancestor(path: str) -> str:
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    with naming_path_in_errors(path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def open_regular(path: str) -> int:
@@ -328,10 +305,6 @@ class TemporaryFile(FileWriter):
 
     def __enter__(self) -> TemporaryFile:
         return self
-
-    def keep_owner(self, path: str) -> None:
-        """Give the file the owner and group of PATH, if PATH exists and the system allows it."""
-        copy_owner(self._descriptor, path)
 
     def sync(self) -> None:
         """Make the content durable. Nothing may be written after that."""
