@@ -25,6 +25,7 @@ _REQUIRED: dict[str, dict[str, t.Any]] = {
     "image_attest": {"name": [_IMAGE], "type": "vuln", "predicate": {"a": 1}, **_KEY},
     "image_copy": {"src": f"docker://{_IMAGE}", "dest": "store::localhost/b:1"},
     "image_deliver": {"name": [_IMAGE], "engine": "docker"},
+    "image_diff_info": {"before": _IMAGE, "after": _IMAGE},
     "image_extract": {"name": _IMAGE, "dest": "FOLDER/"},
     "image_history_info": {"name": _IMAGE},
     "image_index": {"name": "localhost/a:1", "manifests": [{"name": "localhost/b:1"}]},

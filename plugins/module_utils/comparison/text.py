@@ -1,0 +1,61 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Show the differences of two images as two texts, whose unified diff people read."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ..oci.text import format_size, sanitise
+from .layers import ADDED, REMOVED, LayerChange
+from .settings import SettingChange
+
+_MAX_VALUE = 300  # characters of one value
+
+
+class Lines:
+    """The lines of both texts. `add` puts one line into each, or into one of them."""
+
+    def __init__(self) -> None:
+        self._before: list[str] = []
+        self._after: list[str] = []
+
+    def add(self, before: str | None, after: str | None) -> None:
+        """Add a line for each image that has one. Text of images is made safe to print."""
+        for lines, line in ((self._before, before), (self._after, after)):
+            if line is not None:
+                lines.append(line)
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        """Return the text of the first image and that of the second."""
+        before, after = ("".join(f"{line}\n" for line in lines) for lines in (self._before, self._after))
+        return before, after
+
+
+def add_layers(lines: Lines, changes: t.Iterable[LayerChange]) -> None:
+    """Add a line for each layer, also for those that both images have."""
+    for change in changes:
+        new = _describe_layer(change) if change.change != REMOVED else None
+        old = _describe_layer(change, is_previous=True) if change.change != ADDED else None
+        lines.add(old, new)
+
+
+def _describe_layer(change: LayerChange, is_previous: bool = False) -> str:
+    layer = change.previous if is_previous and change.previous is not None else change.layer
+    return f"  layer {layer.digest} {format_size(layer.size)}"
+
+
+def add_settings(lines: Lines, changes: t.Iterable[SettingChange]) -> None:
+    """Add a line for each setting that is not the same."""
+    for change in changes:
+        name = f"  {change.setting} {sanitise(change.key, _MAX_VALUE)}=" if change.key is not None else f"  {change.setting} "
+        old, new = (name + _format_value(value) for value in (change.before, change.after))
+        lines.add(old if change.change != ADDED else None, new if change.change != REMOVED else None)
+
+
+def _format_value(value: object) -> str:
+    return sanitise(value if isinstance(value, str) else json.dumps(value, sort_keys=True), _MAX_VALUE)

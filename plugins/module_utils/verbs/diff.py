@@ -1,0 +1,174 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read two images from any places and return what differs between them, by platform."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ..comparison import text
+from ..comparison.layers import ADDED, CHANGED, KEPT, REMOVED, Layer, LayerChange, compare_layers
+from ..comparison.settings import Name, SettingChange, compare_settings, read_settings
+from ..errors import ImageNotFound, UnsupportedFormat
+from ..oci.config import ImageConfig
+from ..oci.digest import Digest
+from ..oci.graph import ImageNode, exclude_blobs
+from ..oci.manifest import Descriptor
+from ..oci.platform import Selection
+from ..oci.text import format_size
+from ..places.image_source import ImageSource
+from ..places.platforms import select_complete
+
+Facts = dict[str, t.Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ComparedImage:
+    """One of the two images, with its selected platforms. `label` is its location as the task wrote it, `root` what its name points at."""
+
+    label: str
+    source: ImageSource
+    root: Descriptor
+    images: t.Sequence[PlatformImage]
+
+    def facts(self) -> Facts:
+        return {
+            "location": self.label,
+            "name": str(self.source.name) if self.source.name is not None else None,
+            "digest": str(self.root.digest),
+            "media_type": self.root.media_type,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class PlatformImage:
+    """The image for one platform. `platform` is None if nothing says which one it is for."""
+
+    platform: str | None
+    node: ImageNode
+    config: ImageConfig
+
+    @property
+    def layers(self) -> list[Layer]:
+        diff_ids: list[Digest | None] = [*self.config.diff_ids]
+        diff_ids += [None] * len(self.node.manifest.layers)
+        return [Layer(layer.digest, diff_id, layer.size) for layer, diff_id in zip(self.node.manifest.layers, diff_ids)]
+
+    @property
+    def settings(self) -> dict[Name, t.Any]:
+        return read_settings(self.config, self.node.manifest.annotations)
+
+
+def read_image(source: ImageSource, label: str, selection: Selection) -> ComparedImage:
+    """Read the manifests and configs of the selected platforms of an image. An image without an index has one, independently of SELECTION.
+
+    Raises ImageNotFound, PlatformMissing, UnsupportedFormat for an artifact, and the errors of the place.
+    """
+    root = source.root()
+    graph = select_complete(root, label, source.read_document, selection if root.is_index else None)
+    source.check_blobs(graph)
+    nodes = [node for node in graph.images if node.platform is None or node.platform.is_runnable]
+    images = [_read_platform(source, label, node) for node in nodes if node.manifest.is_image]
+    if not images:
+        raise UnsupportedFormat(f"{label} is an artifact and not an image, so it can't be compared")
+    return ComparedImage(label, source, root, list({image.platform: image for image in reversed(images)}.values())[::-1])
+
+
+def _read_platform(source: ImageSource, label: str, node: ImageNode) -> PlatformImage:
+    data = source.read_document(node.manifest.config)
+    if data is None:
+        raise ImageNotFound(f"{label}: its config {node.manifest.config.digest} can't be read")
+    config = ImageConfig.read(data, f"{label}, config {node.manifest.config.digest}")
+    return PlatformImage(str(node.platform) if node.platform is not None else None, node, config)
+
+
+@dataclasses.dataclass(frozen=True)
+class PlatformDifference:
+    """What differs for one platform. `before` or `after` is None if that image doesn't have the platform, and then nothing is compared."""
+
+    platform: str | None
+    before: PlatformImage | None
+    after: PlatformImage | None
+    layers: t.Sequence[LayerChange] = ()
+    settings: t.Sequence[SettingChange] = ()
+
+    @classmethod
+    def compare(cls, before: PlatformImage, after: PlatformImage) -> PlatformDifference:
+        layers = compare_layers(before.layers, after.layers)
+        return cls(after.platform or before.platform, before, after, layers, compare_settings(before.settings, after.settings))
+
+    @property
+    def change(self) -> str:
+        if self.before is None or self.after is None:
+            return ADDED if self.before is None else REMOVED
+        return CHANGED if self.settings or any(layer.change != KEPT for layer in self.layers) else KEPT
+
+    @property
+    def to_move(self) -> t.Sequence[Descriptor]:
+        """Return the config and the layers of the second image that a place with the first one doesn't have."""
+        blobs = self.after.node.manifest.blobs if self.after is not None else ()
+        return exclude_blobs(blobs, self.before.node.manifest.blobs if self.before is not None else ())
+
+    def facts(self) -> Facts:
+        return {
+            "platform": self.platform,
+            "change": self.change,
+            "before": _digest_of(self.before),
+            "after": _digest_of(self.after),
+            "bytes_to_move": count_bytes(self.to_move),
+        }
+
+    def add_lines(self, lines: text.Lines) -> None:
+        """Add the differences as text for people."""
+        name = self.platform or "no platform"
+        lines.add(name if self.before is not None else None, name if self.after is not None else None)
+        text.add_settings(lines, self.settings)
+        text.add_layers(lines, self.layers)
+        size = count_bytes(self.to_move)
+        lines.add(None, f"  {format_size(size)} to move" if size else None)
+
+
+def _digest_of(image: PlatformImage | None) -> str | None:
+    return str(image.node.descriptor.digest) if image is not None else None
+
+
+def count_bytes(blobs: t.Iterable[Descriptor]) -> int:
+    """Return the size of blobs, each digest counted once."""
+    return sum({blob.digest: blob.size for blob in blobs}.values())
+
+
+def compare_images(before: ComparedImage, after: ComparedImage) -> list[PlatformDifference]:
+    """Return the differences for each platform of one of the images. Two images of one platform each are compared, whichever that is."""
+    if len(before.images) == len(after.images) == 1:
+        return [PlatformDifference.compare(before.images[0], after.images[0])]
+    old, new = ({image.platform: image for image in images} for images in (before.images, after.images))
+    differences = []
+    for platform in [*new, *(platform for platform in old if platform not in new)]:
+        one, other = old.get(platform), new.get(platform)
+        if one is not None and other is not None:
+            differences.append(PlatformDifference.compare(one, other))
+        else:
+            differences.append(PlatformDifference(platform, one, other))
+    return differences
+
+
+def describe_difference(before: ComparedImage, after: ComparedImage) -> Facts:
+    """Return the results of image_diff_info: rows for playbooks, and two texts whose diff people read."""
+    differences = compare_images(before, after)
+    lines = text.Lines()
+    for difference in differences:
+        difference.add_lines(lines)
+    old, new = lines.texts
+    return {
+        "before": before.facts(),
+        "after": after.facts(),
+        "different": any(difference.change != KEPT for difference in differences),
+        "platforms": [difference.facts() for difference in differences],
+        "layers": [{"platform": difference.platform, **layer.row()} for difference in differences for layer in difference.layers],
+        "config": [{"platform": difference.platform, **setting.row()} for difference in differences for setting in difference.settings],
+        "bytes_to_move": count_bytes(blob for difference in differences for blob in difference.to_move),
+        "diff": {"before_header": before.label, "after_header": after.label, "before": old, "after": new},
+    }

@@ -1,0 +1,100 @@
+# Copyright (c) 2026 Longshore contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two images are compared by their values: layers, settings, and the text of both."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.longshore.images.plugins.module_utils.comparison import text
+from ansible_collections.longshore.images.plugins.module_utils.comparison.layers import Layer, compare_layers, count_shared_bottom
+from ansible_collections.longshore.images.plugins.module_utils.comparison.settings import SettingChange, compare_settings, read_settings
+from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.document import encode_canonical
+
+
+def layers(names: str) -> list[Layer]:
+    """Return a layer for each letter. An upper-case letter is the same tar as the lower-case one, compressed otherwise."""
+    return [Layer(Digest.of(name.encode()), Digest.of(name.lower().encode()), 10) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes", "shared"),
+    [
+        ("", "", [], 0),
+        ("ab", "ab", ["kept", "kept"], 2),
+        ("ab", "ac", ["kept", "added", "removed"], 1),
+        ("ab", "ba", ["kept", "kept"], 0),
+        ("ab", "Ab", ["repacked", "kept"], 2),
+        ("aA", "Aa", ["kept", "kept"], 2),
+        ("aa", "a", ["kept", "removed"], 1),
+        ("a", "aaa", ["kept", "added", "added"], 1),
+        ("abc", "xbc", ["added", "kept", "kept", "removed"], 0),
+    ],
+)
+def test_layers_are_kept_repacked_added_or_removed(before: str, after: str, changes: list[str], shared: int) -> None:
+    assert [change.change for change in compare_layers(layers(before), layers(after))] == changes
+    assert count_shared_bottom(layers(before), layers(after)) == shared
+
+
+def test_layers_without_the_digest_of_their_tar_are_only_the_same_by_their_own() -> None:
+    one, other = Layer(Digest.of(b"a"), None, 1), Layer(Digest.of(b"b"), None, 1)
+    assert [change.change for change in compare_layers([one], [one])] == ["kept"]
+    assert [change.change for change in compare_layers([one], [other])] == ["added", "removed"]
+
+
+def settings(config: t.Any, annotations: t.Mapping[str, str] | None = None, **members: t.Any) -> dict[t.Any, t.Any]:
+    return read_settings(ImageConfig.read(encode_canonical({"config": config, **members}), "a config"), annotations or {})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, []),
+        ({"Env": ["A=1", "B=x=y"]}, {"Env": ["B=x=y", "A=1"]}, []),
+        ({"Env": ["A=1"]}, {"Env": ["A=2", "C=3"]}, [("changed", "env", "A", "1", "2"), ("added", "env", "C", None, "3")]),
+        ({"Env": ["A"]}, {"Env": [1]}, [("added", "env", None, None, [1]), ("removed", "env", "A", "", None)]),
+        ({"Labels": {"a": "1"}}, {}, [("removed", "labels", "a", "1", None)]),
+        ({"Labels": {"a": ""}}, {}, [("removed", "labels", "a", "", None)]),
+        (
+            {"ExposedPorts": {"80/tcp": {}}},
+            {"ExposedPorts": {"81/tcp": {}}},
+            [("removed", "exposed_ports", "80/tcp", {}, None), ("added", "exposed_ports", "81/tcp", None, {})],
+        ),
+        ({"Volumes": None}, {"Volumes": {"/v": {}}}, [("added", "volumes", "/v", None, {})]),
+        ({"Cmd": ["a"]}, {"Cmd": ["a", "b"]}, [("changed", "cmd", None, ["a"], ["a", "b"])]),
+        ({"Entrypoint": None, "User": ""}, {"Entrypoint": [], "User": "app"}, [("added", "user", None, None, "app")]),
+        ({"WorkingDir": "/a", "StopSignal": "TERM"}, {"WorkingDir": "/b", "StopSignal": "TERM"}, [("changed", "working_dir", None, "/a", "/b")]),
+        ({"Healthcheck": {"Retries": 1}}, {"Healthcheck": {"Retries": True}}, [("changed", "healthcheck", None, {"Retries": 1}, {"Retries": True})]),
+        ({"ArgsEscaped": True}, {"ArgsEscaped": 1}, [("changed", "args_escaped", None, True, 1)]),
+    ],
+)
+def test_settings_are_compared_by_name_and_key(before: t.Any, after: t.Any, expected: list[t.Any]) -> None:
+    found = compare_settings(settings(before), settings(after))
+    assert [(change.change, change.setting, change.key, change.before, change.after) for change in found] == expected
+
+
+def test_platform_author_time_and_annotations_are_compared_too() -> None:
+    old = settings({}, {"base": "1"}, os="linux", architecture="amd64", author="a", created="2026-01-01T00:00:00Z")
+    new = settings({}, {"base": "2"}, os="linux", architecture="arm64", variant="v8", created="2026-02-01T00:00:00Z")
+    assert [(change.change, change.setting) for change in compare_settings(old, new)] == [
+        ("changed", "annotations"),
+        ("changed", "architecture"),
+        ("removed", "author"),
+        ("changed", "created"),
+        ("added", "variant"),
+    ]
+
+
+def test_the_text_is_safe_to_print_and_its_lines_are_bounded() -> None:
+    lines = text.Lines()
+    text.add_settings(lines, [SettingChange("changed", "labels", "a\x1b[2J\n", "b\r\n+ forged", "x" * 10_000)])
+    before, after = lines.texts
+    assert before.count("\n") == after.count("\n") == 1
+    assert before.removesuffix("\n").isprintable()
+    assert len(after) < 1000
