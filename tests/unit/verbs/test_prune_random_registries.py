@@ -10,8 +10,8 @@ import re
 
 import pytest
 
+from ansible_collections.longshore.images.plugins.module_utils.places.registry.pruning import RegistryPrunePlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan
 from tests.support.pruning import plan_pruning
 from tests.support.registry_model import HOST, ModelRegistry
 from tests.support.tag_graphs import GraphPolicy, TagGraph, expected_deletions, random_graph, random_policy

@@ -18,9 +18,10 @@ from ansible_collections.longshore.images.plugins.module_utils.oci.platform impo
 from ansible_collections.longshore.images.plugins.module_utils.places.filters import Filters
 from ansible_collections.longshore.images.plugins.module_utils.places.protection import Protection
 from ansible_collections.longshore.images.plugins.module_utils.places.registry import tag_guard
+from ansible_collections.longshore.images.plugins.module_utils.places.registry.pruning import RegistryPrunePlan
 from ansible_collections.longshore.images.plugins.module_utils.places.retention import RetentionPolicy
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import RegistryPrunePlan, plan_prune_registry
+from ansible_collections.longshore.images.plugins.module_utils.verbs.prune_registry import plan_prune_registry
 from ansible_collections.longshore.images.plugins.module_utils.verbs.registry_policy import RegistryPolicy, RemovalLimit, read_locks
 from tests.support.registry_model import HOST, Answer, ModelRegistry
 from tests.support.tag_graphs import EMPTY, INDEX, MANIFEST, NOW, TagGraph

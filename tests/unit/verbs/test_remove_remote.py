@@ -15,9 +15,10 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.errors import ImageNotFound, UnsupportedFormat
 from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
+from ansible_collections.longshore.images.plugins.module_utils.places.registry.removal import RemoteRemovalPlan
 from ansible_collections.longshore.images.plugins.module_utils.registry.repository import Repository
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remove_remote
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import plan_remove_remote
 from tests.support.images import Image, list_in_index, make_image, make_index
 
 ONE = make_image("one", 1)

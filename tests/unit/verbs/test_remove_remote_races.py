@@ -13,8 +13,9 @@ import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.oci.reference import Reference
 from ansible_collections.longshore.images.plugins.module_utils.places.registry import tag_guard
+from ansible_collections.longshore.images.plugins.module_utils.places.registry.removal import RemoteRemovalPlan
 from ansible_collections.longshore.images.plugins.module_utils.transfer.workers import Workers
-from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import RemoteRemovalPlan, plan_remove_remote
+from ansible_collections.longshore.images.plugins.module_utils.verbs.remove_remote import plan_remove_remote
 from tests.support.registry_model import HOST, ModelRegistry
 from tests.support.tag_graphs import TagGraph
 
