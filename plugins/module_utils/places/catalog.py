@@ -10,14 +10,16 @@ containers and loses an image with its last name. Every method only reads; what 
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
+from ..errors import LongshoreError
 from ..oci.digest import Digest
 from ..oci.glob import is_glob
 from ..oci.reference import Reference
 from ..oci.removal_matching import RemovalSelector, is_short_id
 from ..transfer.plan import ImagePlan, Plan, RefChange, RefState, Results
-from .facts import short_digest
+from .facts import format_count, short_digest
 from .image_source import PlacedImage
 
 if t.TYPE_CHECKING:
@@ -29,9 +31,27 @@ if t.TYPE_CHECKING:
 
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)
+_Shown = t.TypeVar("_Shown", bound=PlacedImage, contravariant=True)
 
 
-class Catalog(t.Protocol[_Image]):
+class RowFacts(t.Protocol[_Shown]):
+    """What the rows of a place show of an image."""
+
+    def state(self, image: _Shown) -> RefState:
+        """Return what the name of IMAGE points at, as a diff shows it."""
+
+    def facts(self, image: _Shown, name: Reference | None) -> Results:
+        """Return the row of IMAGE under NAME in the results."""
+
+    @property
+    def common_facts(self) -> Results:
+        """The keys that every row of this place has, absent images too."""
+
+    def locate(self, text: str, preposition: str) -> str:
+        """Return TEXT with the place after it, as in `app:1 in docker`. The store is the usual place, so nothing is added for it."""
+
+
+class Catalog(RowFacts[_Image], t.Protocol[_Image]):
     """The images that a place holds. It is read once for a task."""
 
     @property
@@ -53,19 +73,6 @@ class Catalog(t.Protocol[_Image]):
 
     def select_for_removal(self, selector: RemovalSelector, *, force: bool) -> list[_Image]:
         """Return the images that SELECTOR selects, one for each of their names. Raises InUse for several names of an image, unless FORCE."""
-
-    def state(self, image: _Image) -> RefState:
-        """Return what the name of IMAGE points at, as a diff shows it."""
-
-    def facts(self, image: _Image, name: Reference | None) -> Results:
-        """Return the row of IMAGE under NAME in the results."""
-
-    @property
-    def common_facts(self) -> Results:
-        """The keys that every row of this place has, absent images too."""
-
-    def locate(self, text: str, preposition: str) -> str:
-        """Return TEXT with the place after it, as in `app:1 in docker`. The store is the usual place, so nothing is added for it."""
 
 
 class ImageCatalog(Catalog[_Image], t.Protocol[_Image]):
@@ -116,15 +123,31 @@ def choose_for_removal(catalog: Catalog[_Image], selectors: t.Sequence[RemovalSe
     return chosen
 
 
-def removal_row(catalog: Catalog[_Image], image: _Image, note: str = "", state: RefState | None = None) -> ImagePlan:
-    """Return the row of an image that is removed. NOTE is the end of its action. STATE replaces what the catalog says that its name points at."""
-    state = state or catalog.state(image)
-    what = f"{image.name} ({short_digest(state.digest)})" if image.name is not None else f"the unnamed image {image.digest}"
+def removal_row(place: RowFacts[_Image], image: _Image, note: str = "", state: RefState | None = None) -> ImagePlan:
+    """Return the row of an image that is removed. NOTE is the end of its action. STATE replaces what PLACE says that its name points at."""
+    state = state or place.state(image)
+    what = f"{image.name} ({short_digest(state.digest)})" if image.name is not None else f"the unnamed image {image.label}"
     return ImagePlan(
         requested=image.label,
-        changes=(RefChange(catalog.locate(image.label, "in"), state, None),),
-        actions=(catalog.locate(f"remove {what}", "from") + note,),
-        results={**catalog.facts(image, image.name), **catalog.common_facts},
+        changes=(RefChange(place.locate(image.label, "in"), state, None),),
+        actions=(place.locate(f"remove {what}", "from") + note,),
+        results={**place.facts(image, image.name), **place.common_facts},
+    )
+
+
+def refused_row(row: ImagePlan, error: LongshoreError) -> ImagePlan:
+    """Return ROW for an image that stays because of ERROR."""
+    return dataclasses.replace(row, changes=(), actions=(), error=error)
+
+
+def with_removed_referrers(place: RowFacts[_Image], row: ImagePlan, facts: t.Sequence[Results], changes: t.Iterable[RefChange]) -> ImagePlan:
+    """Return ROW with the referrers that are removed with its image. FACTS describe them, CHANGES are those of their names."""
+    action = place.locate(f"remove {format_count(len(facts), 'referrer')} of {row.requested}", "from")
+    return dataclasses.replace(
+        row,
+        results={**row.results, "referrers": list(facts)},
+        changes=(*row.changes, *changes),
+        actions=(*row.actions, action) if facts else row.actions,
     )
 
 

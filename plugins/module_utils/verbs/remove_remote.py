@@ -10,7 +10,8 @@ import typing as t
 
 from ..errors import LongshoreError
 from ..oci.reference import Reference
-from ..places.registry.removal import RemoteRemovalPlan, RequestedImage, plan_removal
+from ..places.registry.removal import FoundImage, RemoteRemovalPlan, plan_removal
+from ..transfer.plan import ImagePlan
 from ..transfer.workers import Workers
 
 if t.TYPE_CHECKING:
@@ -25,14 +26,14 @@ def plan_remove_remote(
     With FORCE all other tags of a digest are deleted with it.
     """
 
-    def look_up(reference: Reference) -> RequestedImage:
+    def find(reference: Reference) -> FoundImage | ImagePlan:
         try:
             repository = open_repository(reference)
             found = repository.probe(reference.name)
         except LongshoreError as error:
-            return RequestedImage(reference, error=error)
+            return ImagePlan(str(reference.name), error=error)
         if found is None or reference.digest not in (None, found.digest):
-            return RequestedImage(reference)
-        return RequestedImage(reference, repository, found)
+            return ImagePlan(str(reference.name))
+        return FoundImage(reference, repository, found)
 
-    return plan_removal(workers.map(look_up, list(dict.fromkeys(references))), force=force, workers=workers)
+    return plan_removal(workers.map(find, list(dict.fromkeys(references))), force=force, workers=workers)

@@ -16,7 +16,7 @@ from ...oci.digest import Digest
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Outcome, Plan, Step
 from ...transfer.workers import Workers
-from ..catalog import Catalog, removal_row
+from ..catalog import Catalog, refused_row, removal_row
 from .images import EngineImages, NamedEngineImage
 from .leftovers import remove_leftovers
 
@@ -212,4 +212,4 @@ def _refuse(catalog: Catalog[NamedEngineImage], listed: EngineImages, entry: Nam
         why = ", and this image store can't keep an image for a container without a name, even with force"
         advice = ", or keep another name of the image"
     error = InUse(f"{entry.label} is used by a container of {catalog.place}{why}; remove the container first{advice}")
-    return dataclasses.replace(removal_row(catalog, entry), actions=(), error=error)
+    return refused_row(removal_row(catalog, entry), error)

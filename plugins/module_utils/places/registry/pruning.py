@@ -12,10 +12,10 @@ import typing as t
 from ...errors import ImageNotFound, LongshoreError, Unreachable
 from ...oci.digest import Digest
 from ...oci.reference import Reference
-from ...transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, RefChange, RefState, Step
+from ...transfer.plan import ImageFacts, ImagePlan, Outcome, Plan, Step
 from ...transfer.workers import Workers
-from ..facts import short_digest
 from .contents import RemoteTag, RepositoryContents
+from .removed_image import RemovedImage
 from .repository_reader import RepositoryReader
 from .tag_guard import TagGuard
 
@@ -193,21 +193,11 @@ def plan_repository(reader: RepositoryReader, deleted: t.Sequence[Digest]) -> Re
 
 def _rows(contents: RepositoryContents, digest: Digest, tags: t.Sequence[RemoteTag]) -> t.Iterator[ImagePlan]:
     """Yield a row for each tag of a deleted manifest, or one row if it has none."""
-    descriptor = contents.manifests[digest].descriptor
-    state = RefState(digest)
+    manifest = contents.manifests[digest]
     size = sum(contents.content_of(contents.reach_members(digest)).values())
     for tag in tags:
-        yield ImagePlan(
-            requested=str(tag.name),
-            image=ImageFacts(str(tag.name), digest, tag.image_id, descriptor.media_type, tag.platforms, size),
-            changes=(RefChange(str(tag.name), state, None),),
-            actions=(f"remove {tag.name} ({short_digest(digest)}) from its registry",),
-        )
+        facts = ImageFacts(str(tag.name), digest, tag.image_id, manifest.descriptor.media_type, tag.platforms, size).facts()
+        yield RemovedImage(str(tag.name), tag.name, digest, facts).row()
     if not tags:
-        name = str(contents.context.with_digest(digest))
-        yield ImagePlan(
-            requested=name,
-            image=ImageFacts(None, digest, contents.manifests[digest].config, descriptor.media_type, (), size),
-            changes=(RefChange(name, state, None),),
-            actions=(f"remove {name} from its registry, where no remaining image needs it",),
-        )
+        facts = ImageFacts(None, digest, manifest.config, manifest.descriptor.media_type, (), size).facts()
+        yield RemovedImage(str(contents.context.with_digest(digest)), None, digest, facts).row(", where no remaining image needs it")

@@ -19,8 +19,9 @@ from ...oci.manifest import Descriptor
 from ...oci.reference import Reference
 from ...transfer.plan import ImagePlan, Outcome, Plan, RefChange, RefState, Step
 from ...transfer.workers import Workers
-from ..facts import format_count, short_digest
+from ..catalog import refused_row, with_removed_referrers
 from .referrers_to_remove import ReferrersToRemove, find_referrers_to_remove
+from .removed_image import RegistryRows, RemovedImage
 from .tag_guard import TagGuard
 from .tags import RepositoryTag, read_tags
 
@@ -31,33 +32,18 @@ MAX_LISTED = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class RequestedImage:
-    """An image to delete. `found` is what its name points at at the registry, None if that has no such name; `error` is that of the request."""
+class FoundImage:
+    """An image that a reference names at its registry. `found` is what the name points at."""
 
     reference: Reference
-    repository: Repository | None = None
-    found: Descriptor | None = None
-    error: LongshoreError | None = None
+    repository: Repository
+    found: Descriptor
 
-    @property
-    def name(self) -> str:
-        return str(self.reference.name)
-
-    def row(self, action: str | None = None, warning: str | None = None) -> ImagePlan:
-        """Return the image's row. With ACTION its name is deleted."""
-        digest = self.found.digest if self.found is not None else None
-        return ImagePlan(
-            requested=self.name,
-            changes=(RefChange(self.name, RefState(digest), None),) if action is not None and digest is not None else (),
-            actions=(action,) if action is not None else (),
-            results=_found_facts(self.repository, self.found) if self.found is not None and self.repository is not None else {},
-            warnings=(warning,) if warning is not None else (),
-            error=self.error,
-        )
-
-
-def _found_facts(repository: Repository, found: Descriptor) -> dict[str, t.Any]:
-    return {"digest": str(found.digest), "media_type": found.media_type, "endpoint": repository.endpoint.url}
+    def row(self, note: str = "") -> ImagePlan:
+        """Return the row of its removal. NOTE is the end of the action."""
+        facts = {"digest": str(self.found.digest), "media_type": self.found.media_type, "endpoint": self.repository.endpoint.url}
+        name = self.reference.name
+        return RemovedImage(str(name), name, self.found.digest, {"name": str(name), **facts}).row(note)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,36 +135,45 @@ class RemoteRemovalPlan(Plan):
         }
 
 
-def plan_removal(requested: t.Sequence[RequestedImage], *, force: bool, workers: Workers) -> RemoteRemovalPlan:
-    """Plan to delete the REQUESTED images that exist, with their referrers. With FORCE all other tags of a digest are deleted with it."""
-    read = read_tags({image.repository.name: image.repository for image in requested if image.repository is not None}, workers)
-    tags = {name: found.tags for name, found in read.items()}
-    errors = {name: found.error for name, found in read.items()}
-    guards = {name: found.guard for name, found in read.items()}
-    requested = [dataclasses.replace(image, error=image.error or errors.get(image.reference.context)) for image in requested]
-    removed = {image.reference.name for image in requested if image.found is not None and image.error is None}
-    removals: list[_Removal] = []
+def plan_removal(chosen: t.Sequence[FoundImage | ImagePlan], *, force: bool, workers: Workers) -> RemoteRemovalPlan:
+    """Plan to delete the images of CHOSEN, with their referrers; the rows among them are of images that are absent or can't be read.
+
+    With FORCE all other tags of a digest are deleted with it.
+    """
+    read = read_tags({one.repository.name: one.repository for one in chosen if isinstance(one, FoundImage)}, workers)
     rows: dict[str, ImagePlan] = {}
-    for group in _by_digest(requested):
-        planned, refused = _plan_digest(group, tags[group[0].reference.context], removed, force)
+    removable: list[FoundImage] = []
+    for one in chosen:
+        if isinstance(one, ImagePlan):
+            rows[one.requested] = one
+            continue
+        error = read[one.repository.name].error
+        if error is None:
+            removable.append(one)
+        row = one.row()
+        rows[row.requested] = row if error is None else refused_row(row, error)
+    removed = {image.reference.name for image in removable}
+    removals: list[_Removal] = []
+    for group in _by_digest(removable):
+        planned, refused = _plan_digest(group, read[group[0].repository.name].tags, removed, force)
         removals += planned
         rows.update((row.requested, row) for row in refused)
-    removals, with_unknown_referrers = _add_referrers(removals, tags, workers)
+    removals, with_unknown_referrers = _add_referrers(removals, {name: found.tags for name, found in read.items()}, workers)
+    # A row replaces that of the same name and keeps its position; names that go with a digest come last.
     rows.update((row.requested, row) for row in (*(row for removal in removals for row in removal.images), *with_unknown_referrers))
-    in_order = dict.fromkeys(rows.get(image.name) or image.row() for image in requested)
+    guards = {name: found.guard for name, found in read.items()}
     return RemoteRemovalPlan(
-        list(dict.fromkeys((*in_order, *rows.values()))),
+        list(rows.values()),
         steps=[_RemoveFromRegistries(removals, guards)] if removals else [],
         removals=tuple(removals),
     )
 
 
-def _by_digest(requested: t.Sequence[RequestedImage]) -> list[list[RequestedImage]]:
-    """Group the images that exist by repository and digest."""
-    groups: dict[tuple[str, Digest], list[RequestedImage]] = {}
-    for image in requested:
-        if image.found is not None and image.error is None:
-            groups.setdefault((image.reference.context, image.found.digest), []).append(image)
+def _by_digest(images: t.Sequence[FoundImage]) -> list[list[FoundImage]]:
+    """Group IMAGES by repository and digest."""
+    groups: dict[tuple[str, Digest], list[FoundImage]] = {}
+    for image in images:
+        groups.setdefault((image.repository.name, image.found.digest), []).append(image)
     return list(groups.values())
 
 
@@ -203,16 +198,14 @@ def _add_referrers(
     with_unknown_referrers: list[ImagePlan] = []
     for removal, found in zip(removals, workers.map(find, removals)):
         if isinstance(found, LongshoreError):
-            with_unknown_referrers += [dataclasses.replace(image, changes=(), actions=(), error=found) for image in removal.images]
+            with_unknown_referrers += [refused_row(image, found) for image in removal.images]
             continue
         # An index and its members can be removed together, and have the same referrers.
         name = removal.repository.name
         own = found.without({digest for repository, digest in planned if repository == name})
         planned.update((name, manifest.found.digest) for manifest in own.manifests)
         first, *others = (_with_referrers(image, own) for image in removal.images)
-        count = format_count(len(own.referrers), "referrer")
-        actions = (*first.actions, *((f"remove {count} of {first.requested} from its registry",) if own.referrers else ()))
-        images = (dataclasses.replace(first, actions=actions, warnings=(*first.warnings, *own.warnings)), *others)
+        images = (dataclasses.replace(first, warnings=(*first.warnings, *own.warnings)), *others)
         added.append(dataclasses.replace(removal, images=images, referrers=own))
     return added, with_unknown_referrers
 
@@ -220,23 +213,18 @@ def _add_referrers(
 def _with_referrers(image: ImagePlan, found: ReferrersToRemove) -> ImagePlan:
     """Return IMAGE, the row of a removed name, with the referrers that are removed with it."""
     tags = [(tag, manifest.found.digest) for manifest in found.manifests for tag in manifest.tags]
-    return dataclasses.replace(
-        image,
-        results={**image.results, "referrers": [referrer.facts(changed=True) for referrer in found.referrers]},
-        changes=(*image.changes, *(RefChange(str(tag), RefState(digest), None) for tag, digest in tags)),
-    )
+    facts = [referrer.facts(changed=True) for referrer in found.referrers]
+    return with_removed_referrers(RegistryRows(), image, facts, (RefChange(str(tag), RefState(digest), None) for tag, digest in tags))
 
 
 def _plan_digest(
-    group: t.Sequence[RequestedImage], tags: t.Sequence[RepositoryTag], removed: t.Collection[Reference], force: bool
+    group: t.Sequence[FoundImage], tags: t.Sequence[RepositoryTag], removed: t.Collection[Reference], force: bool
 ) -> tuple[list[_Removal], list[ImagePlan]]:
     """Plan the deletion of one digest of a repository, and return it with the rows of images that can't be deleted.
 
     GROUP are the names by which the digest was requested, TAGS all tags of the repository, REMOVED all names that this run deletes.
     """
     first = group[0]
-    if first.found is None or first.repository is None:
-        return [], []
     digest = first.found.digest
     remaining = [tag for tag in tags if tag.reference not in removed]
     others = [tag.reference for tag in remaining if tag.digest == digest]
@@ -245,28 +233,26 @@ def _plan_digest(
     if not force and (others or indexes or unclear):
         return _plan_tags_alone(group, (*others, *indexes, *unclear))
     warning = f"the index of {_list_some(indexes)} lists {digest} and is incomplete now" if indexes else None
-    rows = [image.row(f"remove {image.name} ({short_digest(digest)}) from its registry", warning if image is first else None) for image in group]
-    for other in others:
-        sharing = RequestedImage(other, first.repository, first.found)
-        rows.append(sharing.row(f"remove {other} ({short_digest(digest)}) from its registry, since it has the same digest"))
+    rows = [image.row() for image in group]
+    if warning is not None:
+        rows[0] = dataclasses.replace(rows[0], warnings=(warning,))
+    rows += [FoundImage(other, first.repository, first.found).row(", since it has the same digest") for other in others]
     names = dict.fromkeys((*(image.reference.name for image in group if image.reference.tag is not None), *others))
     parents = tuple(tag.reference for tag in tags if digest in tag.members and tag.reference in removed)
     return [_Removal(first.repository, first.found, tuple(rows), tuple(names), parents=parents)], []
 
 
-def _plan_tags_alone(group: t.Sequence[RequestedImage], sharing: tuple[Reference, ...]) -> tuple[list[_Removal], list[ImagePlan]]:
+def _plan_tags_alone(group: t.Sequence[FoundImage], sharing: tuple[Reference, ...]) -> tuple[list[_Removal], list[ImagePlan]]:
     """Plan to delete the tags of GROUP alone and keep their digest, which SHARING need. An image that was requested by digest can't be deleted then."""
     removals: list[_Removal] = []
     refused: list[ImagePlan] = []
     for image in group:
-        if image.found is None or image.repository is None:
-            continue
         if image.reference.tag is None:
             error = InUse(f"{image.reference} may be needed by {_list_some(sharing)}; remove those first, or use force")
-            refused.append(dataclasses.replace(image, error=error).row())
+            refused.append(refused_row(image.row(), error))
             continue
-        action = f"remove {image.name} ({short_digest(image.found.digest)}) from its registry, and keep the digest for {_list_some(sharing)}"
-        removals.append(_Removal(image.repository, image.found, (image.row(action),), (image.reference.name,), alone=True, sharing=sharing))
+        row = image.row(f", and keep the digest for {_list_some(sharing)}")
+        removals.append(_Removal(image.repository, image.found, (row,), (image.reference.name,), alone=True, sharing=sharing))
     return removals, refused
 
 

@@ -13,8 +13,7 @@ from ...oci.digest import Digest
 from ...transfer.interfaces import Sink
 from ...transfer.plan import ImagePlan, Outcome, Plan, RefChange, Step
 from ...transfer.workers import Workers
-from ..catalog import Catalog, removal_row
-from ..facts import format_count
+from ..catalog import Catalog, removal_row, with_removed_referrers
 from .garbage import Garbage, find_garbage, remaining_entries
 from .stored_referrers import RemovedReferrers
 
@@ -93,10 +92,5 @@ def _removal_facts(removed: t.Sequence[Entry], remaining: t.Sequence[Entry], byt
 def _with_referrers(image: ImagePlan, catalog: Catalog[Entry], entry: Entry, removed_referrers: RemovedReferrers) -> ImagePlan:
     """Return IMAGE, the row of ENTRY, with the referrers that are removed with it."""
     referrers = removed_referrers.of_image(entry.digest)
-    count = format_count(len(referrers), "referrer")
-    return dataclasses.replace(
-        image,
-        results={**image.results, "referrers": [removed_referrers.facts(one) for one in referrers]},
-        changes=(*image.changes, *(RefChange(one.label, catalog.state(one), None) for one in referrers)),
-        actions=(*image.actions, *((f"remove {count} of {entry.label}",) if referrers else ())),
-    )
+    facts = [removed_referrers.facts(one) for one in referrers]
+    return with_removed_referrers(catalog, image, facts, (RefChange(one.label, catalog.state(one), None) for one in referrers))
