@@ -22,6 +22,7 @@ from .compression import GZIP, STORED, ZSTD, ExpansionLimit, compress, decompres
 from .image_tree import ImageTree
 from .layer_members import FileState, LayerMember, plan_members
 from .layer_source import LayerSource
+from .packed_tar import open_packed_tar
 from .source_files import SourceFiles, changed, is_folder, opened_file, opened_parent, read_content, read_status, read_unchanged_file
 from .tar import BLOCK, FILE, FOLDER, LINK, SYMLINK, NotATar, StreamBytes, TarMember, TarReader, checked_tar
 
@@ -91,9 +92,7 @@ def plan_layer(source: LayerSource, tree: ImageTree, is_last: bool = True) -> Pl
     source.require_no_changes(path)
     if not is_last:
         with contextlib.closing(read_unchanged_file(path)) as chunks:
-            first = next(chunks, b"")
-            kind = detect_compression(first)
-            tree.apply_layer(read_layer(_chain(first, chunks), kind, path), path)
+            tree.apply_layer(open_packed_tar(chunks, path), path)
     return PlannedLayer(source, None)
 
 
@@ -164,11 +163,6 @@ def _measure_tar(planned: PlannedLayer, consume: Consume) -> Layer:
             except NotATar as error:
                 raise CorruptArchive(f"{error.message}; give dest to put it into the image as a file") from error
     return Layer(Descriptor(_LAYER_TYPES[kind], digest, size), diff_id, planned)
-
-
-def _chain(first: bytes, rest: t.Iterator[bytes]) -> t.Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 # A tar of files.

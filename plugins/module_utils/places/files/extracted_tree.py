@@ -12,20 +12,19 @@ import os
 import stat
 import typing as t
 
-from ...archive.compression import decompress, detect_compression
 from ...archive.image_tree import FolderNode, ImageTree, LinkNode, Node, Origin, Parts, format_path
 from ...archive.metadata import Metadata, read_metadata
 from ...archive.selected_files import PathSearch, is_literal, select_entries
-from ...archive.tar import FILE, FOLDER, SYMLINK, StreamBytes, TarMember, TarReader
+from ...archive.tar import FILE, FOLDER, SYMLINK, TarMember, TarReader
 from ...errors import InputOutputError, InvalidOption, UnsupportedFormat
-from ...files import naming_path_in_errors, read_open_chunks, sync_file_system
+from ...files import naming_path_in_errors, sync_file_system
 from ...folders import Folder
 from ...oci.manifest import Descriptor
-from ...store import partials
 from ..existing import Existing
 from .extract_record import PREFIX, TreeEntry, write_lines
 from .folder import STAGING
 from .sink import FilesSink, FilesWriter
+from .staged_tar import open_staged_tar
 from .tree_writer import OWNER, ParentFolders, TreeWriter, restrict_mode
 
 _TREE, _RECORD, _TAR = "tree", "record", "tar"
@@ -163,11 +162,8 @@ class _Layer:
         return iter(self.reader())
 
     def reader(self) -> TarReader:
-        """Return a reader of the layer's members. Its bytes, and not its media type, say how it is compressed."""
-        file = self._staging.open_file(partials.file_name(self._layer.digest))
-        kind = detect_compression(os.pread(file, 6, 0))
-        chunks = map(bytes, read_open_chunks(file, self._staging.path))
-        return TarReader(StreamBytes(chunks if kind is None else decompress(chunks, kind, self.what)), self.what)
+        """Return a reader of the layer's members."""
+        return open_staged_tar(self._staging, self._layer, self.what)
 
 
 def _write_tree(

@@ -15,11 +15,11 @@ from ...errors import UnsupportedFormat
 from ...files import naming_path_in_errors, sync_file_system
 from ...folders import Folder
 from ...oci.titles import fold_title
-from ...store import partials
 from ..existing import Existing
 from .extract_record import TreeEntry, write_lines
 from .folder import TargetFile
-from .unpacked import move_entries, open_tar, plan_moves, unpack
+from .staged_tar import open_staged_tar
+from .unpacked import move_entries, plan_moves, unpack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ def stage_trees(target: Folder, staging: Folder, files: t.Sequence[TargetFile], 
                 staging.remove_tree(name)  # of a run that was killed
             what = f"the tar {file.file.title!r}"
             with staging.make_folder(tree, 0o700) as folder:
-                reader = open_tar(staging, partials.file_name(file.content.digest), file.content.size, what)
+                reader = open_staged_tar(staging, file.content, what)
                 entries = unpack(reader, folder, file.unpacked or (), what)
             for entry in entries:
                 path = "/".join(entry.parts)

@@ -12,12 +12,11 @@ import os
 import stat
 import typing as t
 
-from ...archive.compression import ExpansionLimit, decompress, detect_compression
 from ...archive.image_tree import Parts
 from ...archive.metadata import Metadata, read_metadata
-from ...archive.tar import FILE, FOLDER, LINK, SYMLINK, StreamBytes, TarMember, TarReader
+from ...archive.tar import FILE, FOLDER, LINK, SYMLINK, TarMember, TarReader
 from ...errors import InputOutputError, UnsupportedFormat
-from ...files import naming_path_in_errors, read_open_chunks
+from ...files import naming_path_in_errors
 from ...folders import Folder
 from ...limits import MAX_LINK_TARGET, MAX_LINKS_IN_PATH, MAX_TREE_ENTRIES, MAX_TREE_FOLLOWED
 from ...oci.text import sanitise
@@ -29,14 +28,6 @@ from .tree_writer import ParentFolders, TreeWriter, restrict_mode
 
 _FOLDER = Metadata(0o755)
 _SOLE_FOLDER: Parts = ()
-
-
-def open_tar(folder: Folder, name: str, size: int, what: str) -> TarReader:
-    """Return a reader of the tar NAME in FOLDER, of SIZE bytes. Its bytes, and not its media type, say how it is compressed."""
-    descriptor = folder.open_file(name)
-    kind = detect_compression(os.pread(descriptor, 6, 0))
-    chunks = map(bytes, read_open_chunks(descriptor, folder.path_of(name)))
-    return TarReader(StreamBytes(chunks if kind is None else decompress(chunks, kind, what, ExpansionLimit(what, size))), what)
 
 
 def unpack(reader: TarReader, folder: Folder, root: Parts, what: str) -> list[TreeEntry]:
