@@ -9,7 +9,10 @@ short_description: Show what differs between two images of any places
 version_added: 1.0.0
 description:
   - Compares two images, each at a registry, in a store, an OCI layout, an archive or an engine. Neither is run, and the module writes nothing.
-  - Returns for each platform which layers both have, how many bytes a place with the first image is missing of the second, and which settings differ.
+  - Returns for each platform which layers both have, how many bytes a place with the first image is missing of the second, and which settings and files
+    differ.
+  - For files the layers are read as streams, and nothing is stored. Layers that both images have at the bottom are read once, and none if all are the same.
+    Layers of an image at a registry are downloaded. With O(contents=false) no layer is read.
   - Most tasks set O(before) and O(after), and some also O(platform). The other options are mainly for credentials, connections and the store.
   - With C(--diff), Ansible shows a diff only of tasks that changed something. With C(changed_when), as in the first example, it shows the differences.
 options:
@@ -25,6 +28,14 @@ options:
     description: The second image, written like O(before).
     type: str
     required: true
+  contents:
+    description: Whether to compare files, for which layers are read. With V(false), only manifests and configs are compared.
+    type: bool
+    default: true
+  files_limit:
+    description: How many files RV(files) lists at most. RV(file_counts) counts all.
+    type: int
+    default: 100
   platform:
     description:
       - The platforms to compare of multi-platform images. V(all) compares all platforms, and also returns those that only one image has.
@@ -204,6 +215,73 @@ config:
       description: The value in the second image, as it is there. Null if it is not set.
       type: raw
       sample: 1.27.3
+files:
+  description:
+    - The files of the artifact or image, in order.
+    - These are the files, folders, links and devices that differ, by path, at most O(files_limit) of all platforms together.
+    - Times of files are not compared.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    platform:
+      description: The platform.
+      type: str
+      sample: linux/amd64
+    change:
+      description: V(added), V(removed) or V(changed).
+      type: str
+      sample: changed
+    path:
+      description: The path in the image.
+      type: str
+      sample: /etc/nginx/nginx.conf
+    before:
+      description: The file in the first image. Null if nothing is at this path.
+      type: dict
+      contains:
+        kind:
+          description: V(file), V(folder), V(link) or V(device).
+          type: str
+          sample: file
+        size:
+          description: The size of a file in bytes, else 0.
+          type: int
+          sample: 648
+        mode:
+          description: The permissions as an octal number.
+          type: str
+          sample: "0644"
+        owner:
+          description: The user ID of the owner.
+          type: int
+        group:
+          description: The group ID.
+          type: int
+        digest:
+          description: The digest of the content of a file, else null.
+          type: str
+        target:
+          description: The target of a symbolic link, else null.
+          type: str
+        attributes:
+          description: The names of extended attributes. Their values are compared too.
+          type: list
+          elements: str
+          sample: ["security.capability"]
+    after:
+      description: The file in the second image, with the keys of C(before). Null if nothing is at this path.
+      type: dict
+files_left_out:
+  description: The number of files that differ beyond O(files_limit).
+  returned: success
+  type: int
+  sample: 0
+file_counts:
+  description: The number of files that are V(added), V(removed) and V(changed). Null with O(contents=false).
+  returned: success
+  type: dict
+  sample: {"added": 3, "removed": 0, "changed": 12}
 bytes_to_move:
   description:
     - The size in bytes of the configs and layers of the second image that a place with the first image is missing, in the compared platforms. Each digest
@@ -248,6 +326,7 @@ import functools
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.errors import InvalidOption
 from ..module_utils.oci.location import Location
 from ..module_utils.places.sources import ImageSources, Places
 from ..module_utils.task.arguments import ENGINE, ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
@@ -259,19 +338,29 @@ from ..module_utils.verbs.diff import describe_difference, read_image
 
 
 def argument_spec() -> Arguments:
-    images = Arguments({"before": {"type": "str", "required": True}, "after": {"type": "str", "required": True}})
+    images = Arguments(
+        {
+            "before": {"type": "str", "required": True},
+            "after": {"type": "str", "required": True},
+            "contents": {"type": "bool", "default": True},
+            "files_limit": {"type": "int", "default": 100},
+        }
+    )
     return (REGISTRY + STORE + ENGINES + PLATFORM + images).accepting(ENGINE + PROGRESS)
 
 
 def facts(task: RegistryTask) -> dict[str, t.Any]:
     """Return what differs between the two images."""
+    files_limit: int = task.params["files_limit"]
+    if files_limit < 0:
+        raise InvalidOption(f"files_limit {files_limit} is negative")
     locations = [on_host(Location.parse(task.params[option])) for option in ("before", "after")]
     task.open_registries([location.reference for location in locations if location.reference is not None])
     sources = ImageSources(Places(task.repository, task.destination, functools.partial(open_engine_at, task), task.open_store), task.host)
     # Both are found first: an engine exports all images that are wanted of it at once.
     found = [(sources.find(location), str(location)) for location in locations]
     before, after = (read_image(source, label, task.host_selection) for source, label in found)
-    return describe_difference(before, after)
+    return describe_difference(before, after, files_limit if task.params["contents"] else None)
 
 
 def main() -> t.NoReturn:

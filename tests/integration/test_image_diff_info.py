@@ -18,6 +18,7 @@ from tests.support import modules
 from tests.support.archives import oci, pack
 from tests.support.docker_daemon import DockerDaemon
 from tests.support.images import Image, make_artifact, make_image, make_index, make_layer
+from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry
 
 BASE = make_layer("base", 5000)
@@ -77,6 +78,11 @@ def test_images_of_any_two_places_are_compared(site: Site, old: str, new: str) -
         ("removed", str(BEFORE.layers[1].digest)),
     ]
     assert [(row["setting"], row["key"], row["before"], row["after"]) for row in found["config"]] == [("labels", "text", "before", "after")]
+    assert [(row["change"], row["path"]) for row in found["files"]] == [
+        ("added", "/after-0.txt"),
+        ("added", "/after-1.txt"),
+        ("removed", "/before-0.txt"),
+    ]
     config = AFTER.graph.images[0].manifest.config
     assert found["bytes_to_move"] == config.size + AFTER.layers[1].size + AFTER.layers[2].size
     before, after = (text.splitlines() for text in (found["diff"]["before"], found["diff"]["after"]))
@@ -117,6 +123,29 @@ def test_all_platforms_are_compared_and_those_of_one_image_are_named(site: Site)
     assert found["bytes_to_move"] == sum(blob.size for blob in new.blobs)
 
 
+def test_layers_are_downloaded_once_and_only_if_something_differs(anonymous: Registry, recording: Recorder, repository: str, tmp_path: Path) -> None:
+    for tag, image in (("1", BEFORE), ("2", AFTER)):
+        anonymous.put(image, repository, tag)
+    options = {"store": str(tmp_path / "store"), "plain_http": True, "before": f"{recording.host}/{repository}:1"}
+
+    def downloaded(after: str, **given: t.Any) -> list[str]:
+        recording.requests.clear()
+        modules.run("image_diff_info", {**options, "after": f"{recording.host}/{repository}:{after}", **given})
+        layers = {str(layer.digest) for image in (BEFORE, AFTER) for layer in image.layers}
+        return sorted(digest for digest in layers for line in recording.lines if digest in line)
+
+    assert downloaded("2") == sorted({str(layer.digest) for image in (BEFORE, AFTER) for layer in image.layers})
+    assert downloaded("1") == []
+    assert downloaded("2", contents=False) == []
+
+
+def test_all_differences_of_files_are_counted_and_the_first_ones_are_listed(site: Site) -> None:
+    found = compare(site, site.put("store", BEFORE, "1"), site.put("store", AFTER, "2"), files_limit=1)
+
+    assert [row["path"] for row in found["files"]] == ["/after-0.txt"]
+    assert (found["files_left_out"], found["file_counts"]) == (2, {"added": 2, "removed": 1, "changed": 0})
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -127,6 +156,7 @@ def test_all_platforms_are_compared_and_those_of_one_image_are_named(site: Site)
         ({"platform": ["linux/s390x"]}, "platform_missing"),
         ({"platform": ["linux/"]}, "invalid_option"),
         ({"platform": []}, "invalid_option"),
+        ({"files_limit": -1}, "invalid_option"),
     ],
 )
 def test_bad_input_is_an_error(site: Site, options: dict[str, t.Any], error: str | None) -> None:

@@ -18,7 +18,7 @@ MOST = {
     "image_attest": (145, 815),
     "image_copy": (210, 1210),
     "image_deliver": (129, 770),
-    "image_diff_info": (178, 1000),
+    "image_diff_info": (184, 1040),
     "image_extract": (218, 1225),
     "image_history_info": (183, 1035),
     "image_index": (115, 670),

@@ -10,6 +10,7 @@ import json
 import typing as t
 
 from ..oci.text import format_size, sanitise
+from .files import FileChange, FileValue
 from .layers import ADDED, REMOVED, LayerChange
 from .settings import SettingChange
 
@@ -59,3 +60,17 @@ def add_settings(lines: Lines, changes: t.Iterable[SettingChange]) -> None:
 
 def _format_value(value: object) -> str:
     return sanitise(value if isinstance(value, str) else json.dumps(value, sort_keys=True), _MAX_VALUE)
+
+
+def add_files(lines: Lines, changes: t.Iterable[FileChange]) -> None:
+    """Add a line for each path at which the images have not the same."""
+    for change in changes:
+        path = sanitise("/" + "/".join(change.path), _MAX_VALUE)
+        lines.add(*(f"  {_describe_file(path, value)}" if value is not None else None for value in (change.before, change.after)))
+
+
+def _describe_file(path: str, value: FileValue) -> str:
+    target = f" -> {sanitise(value.target, _MAX_VALUE)}" if value.target is not None else ""
+    content = f" {format_size(value.size)} {value.digest}" if value.digest is not None else ""
+    attributes = f" with {sanitise(', '.join(key for key, _value in value.attributes), _MAX_VALUE)}" if value.attributes else ""
+    return f"{value.kind} {path}{target} {value.mode:04o} {value.owner}:{value.group}{content}{attributes}"

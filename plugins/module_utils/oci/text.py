@@ -61,6 +61,11 @@ def sanitise_message(text: str) -> str:
     return sanitise(text, MAX_MESSAGE)
 
 
+def replace_surrogates(text: str) -> str:
+    """Return the name of a file that isn't UTF-8 in a form that JSON can carry."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def format_size(size: int) -> str:
     """Return a number of bytes for people, in decimal units as disks and registries use."""
     if size < 1000:

@@ -10,7 +10,8 @@ import dataclasses
 import typing as t
 
 from ..comparison import text
-from ..comparison.layers import ADDED, CHANGED, KEPT, REMOVED, Layer, LayerChange, compare_layers
+from ..comparison.files import FileChange, FileChanges, compare_files
+from ..comparison.layers import ADDED, CHANGED, KEPT, REMOVED, Layer, LayerChange, compare_layers, count_shared_bottom
 from ..comparison.settings import Name, SettingChange, compare_settings, read_settings
 from ..errors import ImageNotFound, UnsupportedFormat
 from ..oci.config import ImageConfig
@@ -19,6 +20,7 @@ from ..oci.graph import ImageNode, exclude_blobs
 from ..oci.manifest import Descriptor
 from ..oci.platform import Selection
 from ..oci.text import format_size
+from ..places.image_files import SharedLayers, read_both
 from ..places.image_source import ImageSource
 from ..places.platforms import select_complete
 
@@ -94,6 +96,7 @@ class PlatformDifference:
     after: PlatformImage | None
     layers: t.Sequence[LayerChange] = ()
     settings: t.Sequence[SettingChange] = ()
+    files: t.Sequence[FileChange] = ()
 
     @classmethod
     def compare(cls, before: PlatformImage, after: PlatformImage) -> PlatformDifference:
@@ -127,6 +130,7 @@ class PlatformDifference:
         lines.add(name if self.before is not None else None, name if self.after is not None else None)
         text.add_settings(lines, self.settings)
         text.add_layers(lines, self.layers)
+        text.add_files(lines, self.files)
         size = count_bytes(self.to_move)
         lines.add(None, f"  {format_size(size)} to move" if size else None)
 
@@ -155,9 +159,32 @@ def compare_images(before: ComparedImage, after: ComparedImage) -> list[Platform
     return differences
 
 
-def describe_difference(before: ComparedImage, after: ComparedImage) -> Facts:
-    """Return the results of image_diff_info: rows for playbooks, and two texts whose diff people read."""
+def _read_files(before: ComparedImage, after: ComparedImage, difference: PlatformDifference) -> t.Iterator[FileChange]:
+    """Yield the files that differ on one platform. No layer is read if all are the same, and those at the bottom of both images only once."""
+    if difference.before is None or difference.after is None:
+        return
+    old, new = difference.before.node.manifest.layers, difference.after.node.manifest.layers
+    number = count_shared_bottom(difference.before.layers, difference.after.layers)
+    layers = SharedLayers(old[:number], old[number:], new[number:])
+    if not layers.before and not layers.after:
+        return
+    one, other = (before.source.source, before.label), (after.source.source, after.label)
+    if before.source.costs_requests and not after.source.costs_requests:
+        files = read_both(one, other, other, layers._replace(bottom=new[:number]))
+    else:
+        files = read_both(one, other, one, layers)
+    yield from compare_files(*(read.entries() for read in files))
+
+
+def describe_difference(before: ComparedImage, after: ComparedImage, files_limit: int | None) -> Facts:
+    """Return the results of image_diff_info: rows for playbooks, and two texts whose diff people read. Without FILES_LIMIT no layer is read.
+
+    Raises CorruptArchive, DigestMismatch and UnsupportedFormat for layers that can't be read.
+    """
     differences = compare_images(before, after)
+    changes = FileChanges(files_limit or 0)
+    if files_limit is not None:
+        differences = [dataclasses.replace(each, files=changes.keep(_read_files(before, after, each))) for each in differences]
     lines = text.Lines()
     for difference in differences:
         difference.add_lines(lines)
@@ -169,6 +196,9 @@ def describe_difference(before: ComparedImage, after: ComparedImage) -> Facts:
         "platforms": [difference.facts() for difference in differences],
         "layers": [{"platform": difference.platform, **layer.row()} for difference in differences for layer in difference.layers],
         "config": [{"platform": difference.platform, **setting.row()} for difference in differences for setting in difference.settings],
+        "files": [{"platform": each.platform, **file.row()} for each in differences for file in each.files],
+        "files_left_out": changes.left_out,
+        "file_counts": changes.counts if files_limit is not None else None,
         "bytes_to_move": count_bytes(blob for difference in differences for blob in difference.to_move),
         "diff": {"before_header": before.label, "after_header": after.label, "before": old, "after": new},
     }

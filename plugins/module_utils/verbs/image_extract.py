@@ -20,6 +20,7 @@ from ..folders import open_path
 from ..oci.digest import Digest
 from ..oci.graph import Graph
 from ..oci.location import Location
+from ..oci.text import replace_surrogates
 from ..places.existing import Existing
 from ..places.facts import describe_transfer
 from ..places.files.extract_record import TreeEntry, find_unchanged, record_name
@@ -123,20 +124,15 @@ class ExtractPlan(TransferPlan):
     def _row(self, entry: TreeEntry, is_changed: bool) -> dict[str, t.Any]:
         is_link = entry.kind == SYMLINK
         return {
-            "path": _printable(self._path(entry)),
+            "path": replace_surrogates(self._path(entry)),
             "digest": None if is_link else entry.value,
-            "target": _printable(entry.value) if is_link else None,
+            "target": replace_surrogates(entry.value) if is_link else None,
             "size": entry.size,
             "changed": is_changed,
         }
 
     def _path(self, entry: TreeEntry) -> str:
         return os.path.join(self.folder, *entry.parts)
-
-
-def _printable(text: str) -> str:
-    """Return a name that isn't UTF-8 in a form that JSON can carry."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def plan_image_extract(find_source: t.Callable[[], ImageSource], label: str, options: ExtractOptions, reading: SingleImageOptions) -> TransferPlan:

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.longshore.images.plugins.module_utils.comparison import text
+from ansible_collections.longshore.images.plugins.module_utils.comparison.files import FileChanges, FileValue, compare_files
 from ansible_collections.longshore.images.plugins.module_utils.comparison.layers import Layer, compare_layers, count_shared_bottom
 from ansible_collections.longshore.images.plugins.module_utils.comparison.settings import SettingChange, compare_settings, read_settings
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
@@ -98,3 +99,56 @@ def test_the_text_is_safe_to_print_and_its_lines_are_bounded() -> None:
     assert before.count("\n") == after.count("\n") == 1
     assert before.removesuffix("\n").isprintable()
     assert len(after) < 1000
+
+
+def files(**digests: str) -> list[tuple[tuple[str, ...], FileValue]]:
+    """Return a file for each keyword, sorted. `_` is a slash."""
+    return sorted((tuple(name.split("_")), FileValue("file", 0o644, 0, 0, 1, digest)) for name, digest in digests.items())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (files(), files(), []),
+        (files(a="1"), files(a="1"), []),
+        (files(a="1", b="1"), files(b="2", c="1"), [("removed", "/a"), ("changed", "/b"), ("added", "/c")]),
+        (files(a_b="1"), files(a="1"), [("added", "/a"), ("removed", "/a/b")]),
+        (files(a="1"), files(a="1", a_b="1"), [("added", "/a/b")]),
+    ],
+)
+def test_files_are_compared_by_path(before: t.Any, after: t.Any, expected: list[tuple[str, str]]) -> None:
+    assert [(change.change, change.row()["path"]) for change in compare_files(before, after)] == expected
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"mode": 0o600},
+        {"owner": 1},
+        {"group": 1},
+        {"digest": "2"},
+        {"kind": "link", "target": "a"},
+        {"attributes": (("user.a", "1"),)},
+    ],
+)
+def test_everything_but_the_time_of_a_file_counts(other: dict[str, t.Any]) -> None:
+    one = FileValue("file", 0o644, 0, 0, 1, "1")
+    assert [change.change for change in compare_files([(("a",), one)], [(("a",), one._replace(**other))])] == ["changed"]
+
+
+def test_files_beyond_the_limit_are_counted() -> None:
+    changes = FileChanges(3)
+    kept = [changes.keep(compare_files(files(), files(a="1", b="1"))), changes.keep(compare_files(files(a="1", b="1"), files(b="2")))]
+
+    assert [[change.path for change in each] for each in kept] == [[("a",), ("b",)], [("a",)]]
+    assert (changes.left_out, changes.counts) == (1, {"added": 2, "removed": 1, "changed": 1})
+
+
+def test_a_path_that_is_no_utf8_or_controls_a_terminal_can_be_shown() -> None:
+    (change,) = compare_files([], [(("\udcff\x1b[2J",), FileValue("link", 0o777, 0, 0, target="\udcfe"))])
+    lines = text.Lines()
+    text.add_files(lines, [change])
+
+    change.row()["path"].encode()
+    change.row()["after"]["target"].encode()
+    assert lines.texts[1].removesuffix("\n").isprintable()
