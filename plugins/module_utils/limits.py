@@ -64,6 +64,28 @@ MAX_SUMMARISED = 16 * _MIB  # blobs of signatures in the summary of an archive
 MAX_ARCHIVE_NAMES = 10_000  # names of images
 MAX_ARCHIVE_LAYERS = 100_000  # the layers of all images, for each name again
 
+# Package databases in an image.
+MAX_PACKAGE_DATABASE = 64 * _MIB  # a text database of dpkg or apk
+MAX_RPM_DATABASE = 1024 * _MIB
+MAX_METADATA = 16 * _MIB  # of a Python distribution, its description included
+MAX_JAR = 2048 * _MIB
+MAX_EXECUTABLE = 2048 * _MIB
+MAX_DATABASE_LINE = 1 * _MIB
+MAX_PACKAGES = 100_000  # different ones in all layers of an image, also those that a higher layer removed
+MAX_PACKAGE_RECORDS = 1_000_000  # with repetitions: each layer that changes a database holds all of it
+MAX_DATABASES = 200_000  # files that may describe packages, in all layers
+MAX_UNREADABLE = 1000  # databases that can't be read and are listed; the task fails beyond
+MAX_RPM_HEADER = 16 * _MIB  # of one package; its file names are in it
+MAX_RPM_STEPS = 2_000_000_000  # instructions of SQLite's machine
+MAX_GO_INFORMATION = 16 * _MIB  # the modules of one program
+MAX_ELF_HEADERS = 4096  # of sections, and of segments
+MAX_ZIP_DIRECTORY = 32 * _MIB  # the list of files of one jar
+MAX_ZIP_ENTRIES = 500_000
+MAX_JAR_LEVELS = 3  # jars in jars
+MAX_JARS = 5000  # in one jar, at all levels
+MAX_JAR_METADATA = 1 * _MIB  # a manifest, or a pom.properties
+MAX_JAR_EXPANDED = 2048 * _MIB  # of all files that are read from one jar
+
 # HTTP answers, of registries, token servers and engines.
 MAX_HEADER_BYTES = 1 * _MIB  # of one answer, with all interim answers before it
 MAX_INTERIM_ANSWERS = 16  # "100 Continue" before the real answer

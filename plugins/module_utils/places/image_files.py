@@ -15,10 +15,10 @@ from ..archive.tar import FILE, OTHER, TarMember
 from ..comparison.files import FileValue
 from ..errors import UnsupportedFormat
 from ..limits import MAX_TREE_ENTRIES, MAX_TREE_TEXT
-from ..oci.digest import Digest, hash_stream
+from ..oci.digest import hash_stream
 from ..oci.manifest import Descriptor
-from ..transfer.interfaces import OrderedSource, Source
-from .layers import LayerStream, read_layers
+from ..transfer.interfaces import Source
+from .layers import LayerStream, apply_layers
 
 _XATTR = "SCHILY.xattr."
 
@@ -46,23 +46,10 @@ class LayeredFiles:
         self._text: int = 0 if below is None else below._text
 
     def apply(self, place: LayerPlace, layers: t.Sequence[Descriptor]) -> None:
-        """Apply LAYERS. Raises CorruptArchive, DigestMismatch, UnsupportedFormat for layers that can't be applied, and the errors of the place."""
+        """Apply LAYERS. Raises the errors of `apply_layers`."""
         source, label = place
-        numbers: dict[Digest, list[int]] = {}
-        for number, layer in enumerate(layers, self._layers):
-            numbers.setdefault(layer.digest, []).append(number)
+        apply_layers(self._tree, source, layers, label, self._hash_files, self._layers)
         self._layers += len(layers)
-        if len(numbers) == len(layers) and not isinstance(source, OrderedSource):
-            for stream in read_layers(source, layers, label):
-                self._tree.apply_layer(self._hash_files(stream, numbers[stream.layer.digest]), stream.what)
-            return
-        # They arrive in another order than they are applied in, or once for several times.
-        members: dict[Digest, tuple[str, list[TarMember]]] = {}
-        for stream in read_layers(source, layers, label):
-            members[stream.layer.digest] = stream.what, list(self._hash_files(stream, numbers[stream.layer.digest]))
-        for layer in layers:
-            what, found = members[layer.digest]
-            self._tree.apply_layer(found, what)
 
     def _hash_files(self, stream: LayerStream, numbers: t.Sequence[int]) -> t.Iterator[TarMember]:
         """Yield the members of the layer that has these NUMBERS in the image, and record the values of its files."""

@@ -11,9 +11,12 @@ import typing as t
 
 from ..archive.compression import decompress, detect_compression
 from ..archive.tar import StreamBytes, TarMember, TarReader
-from ..oci.digest import Verifier
+from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
 from ..transfer.interfaces import Chunks, OrderedSource, Source
+
+if t.TYPE_CHECKING:
+    from ..archive.image_tree import ImageTree
 
 _MAGIC_SIZE = 6  # bytes that `detect_compression` needs
 
@@ -69,3 +72,28 @@ def read_layers(source: Source, layers: t.Sequence[Descriptor], label: str) -> t
         return
     for layer in unique:
         yield LayerStream(layer, source.read_blob(layer), label)
+
+
+# Yields the members of a layer, which has these numbers in the image, and may read their content.
+Visitor = t.Callable[[LayerStream, t.Sequence[int]], t.Iterator[TarMember]]
+
+
+def apply_layers(tree: ImageTree, source: Source, layers: t.Sequence[Descriptor], label: str, visit: Visitor, first: int = 0) -> None:
+    """Apply LAYERS to a tree, each read once. FIRST is the number of the lowest one in the image. LABEL names the image in messages.
+
+    Raises CorruptArchive, DigestMismatch, UnsupportedFormat for layers that can't be applied, and the errors of the place.
+    """
+    numbers: dict[Digest, list[int]] = {}
+    for number, layer in enumerate(layers, first):
+        numbers.setdefault(layer.digest, []).append(number)
+    if len(numbers) == len(layers) and not isinstance(source, OrderedSource):
+        for stream in read_layers(source, layers, label):
+            tree.apply_layer(visit(stream, numbers[stream.layer.digest]), stream.what)
+        return
+    # They arrive in another order than they are applied in, or once for several times.
+    members: dict[Digest, tuple[str, list[TarMember]]] = {}
+    for stream in read_layers(source, layers, label):
+        members[stream.layer.digest] = stream.what, list(visit(stream, numbers[stream.layer.digest]))
+    for layer in layers:
+        what, found = members[layer.digest]
+        tree.apply_layer(found, what)
