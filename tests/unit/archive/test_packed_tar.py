@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import itertools
 import lzma
-import tarfile
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,6 +19,7 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.packed_ta
 from ansible_collections.longshore.images.plugins.module_utils.archive.selected_files import select_entries
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import TarMember, TarReader
 from ansible_collections.longshore.images.plugins.module_utils.errors import CorruptArchive
+from tests.support.archives import pack
 
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "plain": bytes,
@@ -29,16 +28,6 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
     "xz": lzma.compress,
     "zstd": lambda data: zstandard.ZstdCompressor().compress(data),
 }
-
-
-def layer(**files: bytes) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return data.getvalue()
 
 
 def in_one_buffer(data: bytes, size: int) -> Iterator[memoryview]:
@@ -53,13 +42,13 @@ def in_one_buffer(data: bytes, size: int) -> Iterator[memoryview]:
 @pytest.mark.parametrize("size", [1, 5, 700, 1 << 20])
 @pytest.mark.parametrize("kind", PACK)
 def test_a_layer_is_read_in_chunks_of_any_size(kind: str, size: int) -> None:
-    reader = open_packed_tar(in_one_buffer(PACK[kind](layer(a=b"first" * 300, b=b"second")), size), "it")
+    reader = open_packed_tar(in_one_buffer(PACK[kind](pack({"a": b"first" * 300, "b": b"second"})), size), "it")
     assert {member.name: b"".join(reader.content()) for member in reader} == {"a": b"first" * 300, "b": b"second"}
     assert not b"".join(reader.end()).strip(b"\0")
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x1f\x8b", layer(a=b"1")[:700], gzip.compress(layer(a=b"1"))[:-9]], ids=["empty", "two bytes", "cut", "cut gzip"]
+    "data", [b"", b"\x1f\x8b", pack({"a": b"1"})[:700], gzip.compress(pack({"a": b"1"}))[:-9]], ids=["empty", "two bytes", "cut", "cut gzip"]
 )
 def test_a_layer_that_is_not_whole_is_an_error(data: bytes) -> None:
     reader = open_packed_tar([data], "the layer")
@@ -75,7 +64,7 @@ def test_the_files_of_an_image_are_read_while_its_layers_are_applied() -> None:
             seen[number, position] = b"".join(reader.content())
             yield member
 
-    layers = [gzip.compress(layer(kept=b"kept", replaced=b"old", removed=b"old")), layer(replaced=b"new", **{".wh.removed": b""})]
+    layers = [gzip.compress(pack({"kept": b"kept", "replaced": b"old", "removed": b"old"})), pack({"replaced": b"new", ".wh.removed": b""})]
     tree = ImageTree(remember=True)
     for number, data in enumerate(layers):
         tree.apply_layer(watch(number, open_packed_tar(in_one_buffer(data, 100), "a layer")), "a layer")
