@@ -6,16 +6,14 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible.errors import AnsibleError
 from ansible.plugins.action.normal import ActionModule as PlainAction
 
-from ..module_utils.errors import HostError, InputOutputError, InvalidOption, LongshoreError
-from ..module_utils.oci.text import sanitise
+from ..module_utils.errors import InvalidOption, LongshoreError
 from ..module_utils.task.file_options import initial_mode
 from ..plugin_utils.fetched_archive import SavedArchive, describe_file, find_difference, replace_with
+from ..plugin_utils.fetched_file import refuse_options_of_hosts
 from ..plugin_utils.host_answers import as_failure, replace_path
 from ..plugin_utils.host_folder import HostFolder
 from ..plugin_utils.progress import WatchedAction
@@ -24,8 +22,6 @@ Results = dict[str, t.Any]
 
 # The name of the archive in the folder on the host.
 _NAME = "archive"
-# Options that Ansible's own code would apply to the file on the host.
-FILE_OPTIONS = ("owner", "group", "seuser", "serole", "setype", "selevel", "attributes", "unsafe_writes")
 
 
 class ActionModule(WatchedAction, PlainAction):
@@ -69,7 +65,7 @@ class ActionModule(WatchedAction, PlainAction):
             saved = SavedArchive.read(done)
             saved.require_from(planned, compression)
             folder.share(_NAME)
-            replace_with(path, mode_of_file, saved, lambda temporary: self._fetch(remote, temporary, saved.size))
+            replace_with(path, mode_of_file, saved, lambda temporary: folder.fetch(_NAME, temporary, saved.size))
             return _with_file_facts(saved.with_reason(reason), arguments, saved.size, saved.checksum)
         finally:
             folder.remove()
@@ -78,9 +74,7 @@ class ActionModule(WatchedAction, PlainAction):
         path = arguments.get("path")
         if not isinstance(path, str) or not path:
             raise InvalidOption("path is required, and is the name of a file on the controller")
-        given = [option for option in FILE_OPTIONS if arguments.get(option) is not None]
-        if given:
-            raise InvalidOption(f"path_on 'controller' can't be used with {', '.join(given)}; only mode applies to a file on the controller")
+        refuse_options_of_hosts(arguments)
         if arguments.get("format") == "oci-dir":
             raise InvalidOption("path_on 'controller' can't be used with format oci-dir, which is a folder; save it as oci-archive")
         return str(self._loader.path_dwim(path))
@@ -94,15 +88,6 @@ class ActionModule(WatchedAction, PlainAction):
             self._task.check_mode = check_mode
         results.pop("invocation", None)
         return t.cast(Results, replace_path(results, remote, path))
-
-    def _fetch(self, remote: str, temporary: str, size: int) -> None:
-        """Fetch the file of SIZE bytes. Raises HostError if the host sends more, else InputOutputError."""
-        try:
-            self._connection.fetch_file(remote, temporary)
-        except (AnsibleError, OSError) as error:
-            if os.path.exists(temporary) and os.path.getsize(temporary) > size:
-                raise HostError(f"the host sends more than the {size} bytes of the archive, so it was not fetched") from error
-            raise InputOutputError(f"the archive can't be fetched from the host: {sanitise(str(error))}") from error
 
 
 def _with_file_facts(results: Results, arguments: Results, size: int | None, checksum: str | None) -> Results:

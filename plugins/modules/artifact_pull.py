@@ -38,6 +38,16 @@ options:
       - If one file is chosen, and O(dest) is no folder and does not end with a slash, it is the path of that file, and its folder must exist.
     type: path
     required: true
+  path_on:
+    description:
+      - Whether the files are written on the managed host or on the controller.
+      - With V(controller) the host reads the artifact, and O(dest) is a path on the controller. A relative one begins at the folder of the playbook.
+      - It is for artifacts that only the host can read, such as those in its store. For others, delegate the task to localhost, which needs no host.
+      - Each file that differs is written to a temporary folder on the host, copied from there, and checked by its digest. Check mode copies nothing.
+        O(mode) applies to files that are written. O(owner), O(group) and C(async) can't be used.
+    type: str
+    choices: [host, controller]
+    default: host
   titles:
     description:
       - Which files to write, as globs on their titles, in which C(*) does not match a slash. The default is all layers that have a title.
@@ -139,6 +149,13 @@ EXAMPLES = r"""
     src: oci-archive:/srv/transfer/model.tar
     media_types: application/vnd.cncf.model.weight.*
     dest: /srv/models/small/
+
+- name: Collect a file from the store of a host on the controller
+  longshore.images.artifact_pull:
+    src: "store:"
+    name: registry.example.com/reports/site:7
+    dest: reports/
+    path_on: controller
 """
 
 RETURN = r"""
@@ -247,6 +264,9 @@ files:
     changed:
       description: Whether the task writes this file, or would write it in check mode.
       type: bool
+    unpacked:
+      description: Whether the file is a tar that is unpacked. Then C(path) is the folder that all its files are in.
+      type: bool
 bytes_transferred:
   description: The size of the configs and layers that are transferred, in bytes. Each digest counts once. Manifests and indexes don't count.
   returned: success, and when some images failed
@@ -294,43 +314,32 @@ import os
 import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
+from ..module_utils.errors import InvalidOption
 from ..module_utils.places.artifact_sources import ArtifactPlaces, ArtifactSources
 from ..module_utils.places.document_cache import DocumentCache, find_cache_folder
 from ..module_utils.places.existing import Existing
-from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.arguments import Arguments
+from ..module_utils.task.artifact_arguments import ARTIFACT_PULL
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.file_run import run_with_file
 from ..module_utils.task.locations import on_host
 from ..module_utils.task.lock_options import read_lock
 from ..module_utils.task.registry_task import RegistryTask
-from ..module_utils.task.trust_arguments import TRUST, read_trust
+from ..module_utils.task.trust_arguments import read_trust
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.artifact_pull import FileOptions, plan_artifact_pull
 from ..module_utils.verbs.single_image import SingleImageOptions, join_location
 
 
 def argument_spec() -> Arguments:
-    files = Arguments(
-        {
-            "name": {"type": "str"},
-            "src": {"type": "str"},
-            "dest": {"type": "path", "required": True},
-            "titles": {"type": "list", "elements": "str"},
-            "media_types": {"type": "list", "elements": "str"},
-            "unpack": {"type": "str", "choices": ["auto", "true", "false"], "default": "auto"},
-            "existing": {"type": "str", "choices": ["overwrite", "keep", "fail"], "default": "overwrite"},
-            "lock_file": {"type": "path"},
-            "lock": {"type": "raw"},
-        },
-        {"required_one_of": [("name", "src")], "mutually_exclusive": [("lock_file", "lock")]},
-        file_options=True,
-    )
-    return (REGISTRY + STORE + PLATFORM + PROGRESS + TRUST + files).accepting(ENGINE)
+    return ARTIFACT_PULL
 
 
 def plan(task: RegistryTask) -> Plan:
     """Return which files change: each, from the digest on the host to its digest in the artifact."""
     params = task.params
+    if params["path_on"] != "host":
+        raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
     lock = read_lock(params)
     location = on_host(join_location(params["src"], params["name"], lock))
     task.open_registries([location.reference] if location.reference is not None else [])

@@ -6,30 +6,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
-import resource
-import shutil
 import stat
 import typing as t
 
 from ..module_utils.archive.compression import decompress, detect_compression
 from ..module_utils.atomic_files import FileTarget, ReplacementFile
-from ..module_utils.errors import CorruptArchive, DiskFull, HostError, InputOutputError, PlanOutdated, UnsupportedFormat
+from ..module_utils.errors import CorruptArchive, HostError, InputOutputError, PlanOutdated, UnsupportedFormat
 from ..module_utils.files import naming_path_in_errors, read_descriptor
 from ..module_utils.oci.digest import hash_stream
-from ..module_utils.oci.text import format_size
+from .fetched_file import fetched_file, require_space
 from .host_answers import HostAnswer
-from .local_tmp import LOCAL_TMP, make_private_folder
 
 Results = dict[str, t.Any]
 
 _COUNTS = ("bytes_transferred", "bytes_reused", "blobs_transferred", "blobs_reused")
 # The most that the header of a compressed file and the frames of a small one can add.
 _COMPRESSION_OVERHEAD = 65536
-_SMALL_FILE = 16 * 1024 * 1024
 _KIND_BYTES = 6  # bytes by which a compression is recognised
 
 
@@ -74,64 +69,20 @@ def describe_file(path: str) -> tuple[int, str]:
 def replace_with(path: str, mode: int, saved: SavedArchive, fetch: t.Callable[[str], None]) -> None:
     """Replace the file at PATH atomically with the archive SAVED, which FETCH writes to a given path.
 
-    It is fetched into Ansible's private folder on the controller, because only a name can be given to a connection plugin, and other users may be able to
-    put a link at a name beside PATH. From there its bytes are copied into the open new file. Raises HostError if the host sends anything but SAVED.
+    Its bytes are copied from the fetched file into the open new file. Raises HostError if the host sends anything but SAVED.
     """
-    with FileTarget(path) as target, target.create_replacement(mode) as file, _private_folder() as folder:
-        for place in (folder, os.path.dirname(os.path.abspath(path))):
-            _require_space(place, saved.size)
-        temporary = os.path.join(folder, "archive")
-        with _limited_file_size(saved.size):
-            fetch(temporary)
-        _copy(temporary, file, saved)
+    with FileTarget(path) as target, target.create_replacement(mode) as file:
+        require_space(os.path.dirname(os.path.abspath(path)), saved.size)
+        with fetched_file(saved.size, path, fetch) as descriptor:
+            _copy(descriptor, file, saved)
         if not file.still_exists():
             raise InputOutputError(f"{path} was replaced by another user while it was written")
         file.publish()
 
 
-@contextlib.contextmanager
-def _private_folder() -> t.Iterator[str]:
-    """Create a folder in the one that Ansible removes when it ends, and remove it at the end."""
-    with naming_path_in_errors(LOCAL_TMP):
-        folder = make_private_folder()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _require_space(folder: str, size: int) -> None:
-    with naming_path_in_errors(folder):
-        state = os.statvfs(folder)
-    free = state.f_bavail * state.f_frsize
-    if free < size:
-        raise DiskFull(f"the archive needs {format_size(size)}, and {folder} on the controller has {format_size(free)} free")
-
-
-@contextlib.contextmanager
-def _limited_file_size(size: int) -> t.Iterator[None]:
-    """Let the system refuse files that grow beyond SIZE, written by this process and by those that it starts, such as sftp.
-
-    A host can send without end, and connection plugins write what they get. Small files may be larger, because ssh writes into known_hosts.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    limits = [max(size, _SMALL_FILE), *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
-    resource.setrlimit(resource.RLIMIT_FSIZE, (min(limits), hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def _copy(temporary: str, file: ReplacementFile, saved: SavedArchive) -> None:
-    """Copy the fetched file. Raises HostError if it isn't the archive SAVED."""
+def _copy(descriptor: int, file: ReplacementFile, saved: SavedArchive) -> None:
+    """Copy the fetched file, and close it. Raises HostError if it isn't the archive SAVED."""
     hasher = hashlib.sha256()
-    with naming_path_in_errors(temporary):
-        descriptor = os.open(temporary, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    size = os.fstat(descriptor).st_size
-    if size != saved.size:
-        os.close(descriptor)
-        raise HostError(f"{file.display_path}: the host sent {size} bytes instead of the {saved.size} bytes of the archive")
     for chunk in read_descriptor(descriptor):
         hasher.update(chunk)
         file.write(chunk)

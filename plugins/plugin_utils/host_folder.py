@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import typing as t
 
-from ..module_utils.errors import InputOutputError
+from ansible.errors import AnsibleError
+
+from ..module_utils.errors import HostError, InputOutputError
 from ..module_utils.oci.text import sanitise
 from .host_answers import parse_path, parse_user_id
 
@@ -51,9 +54,18 @@ class HostFolder:
                 result = self._run(f"chmod 0644 {file} && chmod 0711 {folder}")
         if result["rc"]:
             raise InputOutputError(
-                f"the user who connects to the host (uid {connecting}) can't read the archive that uid {running} has saved: {_reason(result)}; "
-                "install setfacl (package acl) on the host, or save as root or as the user who connects"
+                f"the user who connects to the host (uid {connecting}) can't read the file that uid {running} has written: {_reason(result)}; "
+                "install setfacl (package acl) on the host, or run the task as root or as the user who connects"
             )
+
+    def fetch(self, name: str, temporary: str, size: int) -> None:
+        """Fetch the file NAME of SIZE bytes to the path TEMPORARY on the controller. Raises HostError if the host sends more, else InputOutputError."""
+        try:
+            self._action._connection.fetch_file(f"{self.path}/{name}", temporary)
+        except (AnsibleError, OSError) as error:
+            if os.path.exists(temporary) and os.path.getsize(temporary) > size:
+                raise HostError(f"the host sends more than the {size} bytes of the file, so it was not fetched") from error
+            raise InputOutputError(f"the file can't be fetched from the host: {sanitise(str(error))}") from error
 
     def remove(self) -> None:
         self._run(f"rm -rf {shlex.quote(self.path)}")

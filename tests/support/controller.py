@@ -18,7 +18,7 @@ from ansible.plugins.action import ActionBase
 
 from .modules import ROOT, Results
 
-PLUGINS = sorted(path.stem for path in (ROOT / "plugins" / "action").glob("image_*.py"))
+PLUGINS = sorted(path.stem for path in (ROOT / "plugins" / "action").glob("*.py"))
 # What a well-behaved host saves.
 ARCHIVE = b"an archive"
 REMOTE_TMP = "/home/deploy/.ansible/tmp/ansible-tmp-1-2-3/"

@@ -15,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleError
 
 from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
-from ansible_collections.longshore.images.plugins.plugin_utils import fetched_archive
+from ansible_collections.longshore.images.plugins.plugin_utils import fetched_file
 from ansible_collections.longshore.images.plugins.plugin_utils.host_answers import MAX_NESTING, MAX_PATH
 from ansible_collections.longshore.images.plugins.plugin_utils.local_tmp import LOCAL_TMP
 from tests.support import modules
@@ -201,7 +201,7 @@ def test_what_is_not_the_announced_archive_is_refused_and_the_old_file_stays(con
 
 
 def test_a_host_that_sends_without_end_is_stopped_at_the_announced_size(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetched_archive, "_SMALL_FILE", 4096)
+    monkeypatch.setattr(fetched_file, "_SMALL_FILE", 4096)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     written: list[int] = []
 
@@ -220,7 +220,7 @@ def test_a_host_that_sends_without_end_is_stopped_at_the_announced_size(host: Ho
 
 
 def test_a_program_that_fetches_is_stopped_too(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetched_archive, "_SMALL_FILE", 4096)
+    monkeypatch.setattr(fetched_file, "_SMALL_FILE", 4096)
 
     def fetch(_remote: str, local: str) -> None:
         if subprocess.run(["dd", "if=/dev/zero", f"of={local}", "bs=1024", "count=1000"], check=False, capture_output=True).returncode:

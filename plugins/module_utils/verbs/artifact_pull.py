@@ -21,10 +21,6 @@ from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.transfer import Transfer
 from .single_image import SingleImage, SingleImageOptions
 
-if t.TYPE_CHECKING:
-    pass
-
-
 MARKED, ALL, NONE = "auto", "true", "false"
 
 
@@ -92,7 +88,9 @@ def _plan(artifact: SingleImage, options: FileOptions) -> TransferPlan:
         [f"write {file.path} ({short_digest(file.content.digest)}): {describe_transfer([file.content])}" for file in written],
         transfer,
     )
-    rows = [file_facts(file.path, file.file.title, file.content, changed=file in written) for file in files]
+    rows = [
+        {**file_facts(file.path, file.file.title, file.content, changed=file in written), "unpacked": file.unpacked is not None} for file in files
+    ]
     return ArtifactPlan([row], results={"files": rows}, files=tuple(file.path for file in files if file.unpacked != ()))
 
 
