@@ -76,6 +76,10 @@ class HostAnswer:
     def flag(self, name: str) -> bool:
         return bool(self._get(name, "boolean", lambda value: isinstance(value, bool)))
 
+    def optional_flag(self, name: str) -> bool | None:
+        found = self._get(name, "boolean", lambda value: value is None or isinstance(value, bool))
+        return None if found is None else bool(found)
+
     def count(self, name: str) -> int:
         return int(self._get(name, "size or count", is_count))
 

@@ -35,9 +35,18 @@ def image(name: str, size: int, text: str = "", **other: object) -> Row:
     return row(name, text, parts, **{"verification": SIGNED, "labels": {"org.opencontainers.image.version": "3.2.1"}, **other})
 
 
+def base(name: str, current: str | None) -> Row:
+    """Return what a host says about the base NAME, whose digest is CURRENT now."""
+    return {"name": name, "digest": digest("base"), "current_digest": current, "is_current": current == digest("base"), "msg": None}
+
+
 def site() -> tuple[dict[str, Row], dict[str, list[Row]]]:
     """Return the answers of the stores and of the engines."""
     app, web, scheduler, worker, db = (image(name, size) for name, size in zip(LOCKED, (62, 28, 17, 45, 210)))
+    for outdated in (web, worker):
+        outdated["base"] = base("docker.io/library/python:3.12-slim", digest("newer base"))
+    db["base"] = base("docker.io/library/debian:12", digest("base"))
+    app["base"] = {**base("registry.example.com/base:1", None), "is_current": None, "msg": "registry.example.com refuses the login (HTTP 401)"}
     experiment = image("localhost/experiment:latest", 12, verification=UNSIGNED, created="2026-10-02T08:00:00Z")
     moved = image(LOCKED[1], 29, "web, hotfix", verification=REFUSED, created="2026-11-20T08:00:00Z")
     stores = {

@@ -14,6 +14,7 @@ from ...module_utils.errors import HostError
 from ...module_utils.oci.text import sanitise
 from ...module_utils.oci.times import parse_time
 from ..host_answers import HostAnswer
+from .bases import Base
 from .signatures import Verification, describe_referrers
 
 # The result of a module that a host has registered. Only Ansible's own members can be relied on.
@@ -38,6 +39,7 @@ class Image:
 
     `digest` or `image_id` is None if the engine doesn't report it. `content` has the size of each blob and document by digest; it is empty if the engine
     doesn't report them. `manifests` are the digests that its index lists, `attached` the kinds of its signatures and other referrers.
+    `base` is None for an image that names none, and unless `has_checked_base`, which says that the host was asked for it.
     """
 
     name: str | None
@@ -52,6 +54,8 @@ class Image:
     manifests: tuple[str, ...] = ()
     verification: Verification | None = None
     attached: str = ""
+    base: Base | None = None
+    has_checked_base: bool = False
 
     @classmethod
     def read(cls, found: object) -> Image:
@@ -61,6 +65,7 @@ class Image:
         if digest is None and image_id is None:
             raise HostError("the answer of the host is malformed: an image has neither a digest nor an ID")
         verification = row.optional_answer("verification")
+        base = row.optional_answer("base") if "base" in row else None
         return cls(
             name=None if name is None else sanitise(name),
             identity=Identity(digest) if digest is not None else Identity(str(image_id), is_id=True),
@@ -74,6 +79,8 @@ class Image:
             manifests=tuple(child.digest("digest") for child in row.answers("manifests")),
             verification=Verification.read(verification) if verification is not None else None,
             attached=describe_referrers(row.answers("referrers")),
+            base=Base.read(base) if base is not None else None,
+            has_checked_base="base" in row,
         )
 
     @property

@@ -29,6 +29,7 @@ VERDICT_STYLES = {
     Verdict.ALLOWED: STYLES[State.REPACKED],
     Verdict.UNSIGNED: STYLES[State.MISSING],
     Verdict.REFUSED: STYLES[State.OTHER],
+    Verdict.NOT_FETCHED: STYLES[State.INCOMPLETE],
     Verdict.UNCHECKED: STYLES[State.EXTRA],
 }
 NOT_ASKED = "could not be asked"

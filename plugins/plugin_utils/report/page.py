@@ -54,6 +54,7 @@ class Signatures:
 
     plot: Plot | None
     refused: list[signature_tables.VerdictRow]
+    not_fetched: list[signature_tables.VerdictRow]
     unchecked: list[signature_tables.VerdictRow]
     signed: list[signature_tables.VerdictRow]
     allowed: list[signature_tables.VerdictRow]
@@ -63,6 +64,15 @@ class Signatures:
     @property
     def is_checked(self) -> bool:
         return self.plot is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Bases:
+    """The images whose base the registry has replaced, those whose base is unknown, and the number of those on a base that is current."""
+
+    outdated: list[tables.BaseRow]
+    unknown: list[tables.BaseRow]
+    current: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +91,7 @@ class Page:
     drift: Drift | None
     differences: list[tables.DifferenceRow]
     signatures: Signatures
+    bases: Bases | None
     disk: Plot
     disk_rows: list[tables.DiskRow]
     platforms: Plot
@@ -124,15 +135,16 @@ def compose(places: t.Sequence[Place], title: str, lock: LockFile | None, regist
     every = [finding for place in places for finding in found[place.name]]
     asked = [place for place in places if place.was_asked]
     images = _unique_images(asked)
-    signatures = _signatures(places)
+    signatures, bases = _signatures(places), _bases(asked)
     return Page(
         title=title,
         has_engines=any(place.is_engine for place in places),
-        tiles=_tiles(places, images, every if lock is not None else None, signatures),
+        tiles=_tiles(places, images, every if lock is not None else None, signatures, bases),
         not_asked=[place for place in places if not place.was_asked],
         drift=Drift(charts.drift_plot(places, found), tables.drift_rows(every), tables.extra_rows(every)) if lock is not None else None,
         differences=tables.difference_rows(asked),
         signatures=signatures,
+        bases=bases,
         disk=charts.disk_plot(places),
         disk_rows=tables.disk_rows(places),
         platforms=charts.platform_plot(images),
@@ -155,11 +167,21 @@ def _signatures(places: t.Sequence[Place]) -> Signatures:
     return Signatures(
         plot=charts.signature_plot(places, found) if is_checked else None,
         refused=rows(Verdict.UNSIGNED, Verdict.REFUSED),
+        not_fetched=rows(Verdict.NOT_FETCHED),
         unchecked=rows(Verdict.UNCHECKED),
         signed=rows(Verdict.SIGNED),
         allowed=rows(Verdict.ALLOWED),
         attached=[row for row in attached if row.attached],
         bare=[row for row in attached if not row.attached],
+    )
+
+
+def _bases(places: t.Sequence[Place]) -> Bases | None:
+    """Return what the hosts say about bases, None if they weren't asked."""
+    if not any(image.has_checked_base for place in places for image in place.images):
+        return None
+    return Bases(
+        tables.base_rows(places, is_current=False), tables.base_rows(places, is_current=None), len(tables.base_rows(places, is_current=True))
     )
 
 
@@ -173,7 +195,9 @@ def _unique_images(places: t.Iterable[Place]) -> list[Image]:
     return list(unique.values())
 
 
-def _tiles(places: t.Sequence[Place], images: t.Sequence[Image], found: t.Sequence[Finding] | None, signatures: Signatures) -> list[Tile]:
+def _tiles(
+    places: t.Sequence[Place], images: t.Sequence[Image], found: t.Sequence[Finding] | None, signatures: Signatures, bases: Bases | None
+) -> list[Tile]:
     rooms = [Room.of_place(place) for place in places if place.was_asked]
     at_most = " at most" if any(room.unsplit for room in rooms) else ""
     hosts, engines = {place.name.host for place in places}, [place for place in places if place.is_engine]
@@ -182,6 +206,7 @@ def _tiles(places: t.Sequence[Place], images: t.Sequence[Image], found: t.Sequen
         *([_answered_tile([engine for engine in engines if engine.was_asked], engines, "engines")] if engines else []),
         *([_drift_tile(found)] if found is not None else []),
         *([_refused_tile(signatures.refused)] if signatures.is_checked else []),
+        *([_outdated_tile(bases.outdated)] if bases is not None else []),
         Tile(str(len(images)), "different image" if len(images) == 1 else "different images"),
         Tile(format_size(sum(room.most for room in rooms)), f"on disk{at_most}, all hosts together"),
         Tile(format_size(sum(room.saved for room in rooms)), "saved by sharing"),
@@ -202,6 +227,11 @@ def _drift_tile(found: t.Sequence[Finding]) -> Tile:
 def _refused_tile(rows: t.Sequence[signature_tables.VerdictRow]) -> Tile:
     refused = len({(row.name, row.digest) for row in rows})
     return Tile(str(refused), "image that the policy refuses" if refused == 1 else "images that the policy refuses", bool(refused))
+
+
+def _outdated_tile(rows: t.Sequence[tables.BaseRow]) -> Tile:
+    outdated = len({row.name for row in rows})
+    return Tile(str(outdated), "image on a base that was replaced" if outdated == 1 else "images on a base that was replaced", bool(outdated))
 
 
 def _summary(place: Place) -> str:

@@ -15,6 +15,10 @@ from .signatures import Verdict, Verification
 
 _NO_POLICY = Verification(Verdict.UNCHECKED, "the report has no policy for this host")
 _IN_ENGINE = Verification(Verdict.UNCHECKED, "an engine holds no signatures, and the store of this host doesn't have this image with an accepted one")
+_NOT_FETCHED = Verification(
+    Verdict.NOT_FETCHED,
+    "the store has no signature of this image: none was fetched, or there is none. preload_referrers, or referrers of image_pull, fetches them",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +35,8 @@ def signature_findings(places: t.Iterable[Place]) -> list[SignatureFinding]:
     """Return the verdict about each name in each place. Images without a name are left out, because rules apply to names.
 
     An engine holds no signatures. If the store of its host has the same image under the same name with an accepted signature, that verdict counts. Stores of
-    other hosts don't count, so that a host can't answer for another one.
+    other hosts don't count, so that a host can't answer for another one. An image without any referrer in its store was mostly pulled without them, so that
+    it says nothing about the signatures at the registry.
     """
     asked = [place for place in places if place.was_asked]
     stores = {place.name.host: place.by_name for place in asked if not place.is_engine}
@@ -41,6 +46,8 @@ def signature_findings(places: t.Iterable[Place]) -> list[SignatureFinding]:
             return _NO_POLICY
         if place.is_engine and image.verification.verdict is Verdict.UNSIGNED:
             return _accepted_in_store(image, stores.get(place.name.host, {}).get(name)) or _IN_ENGINE
+        if image.verification.verdict is Verdict.UNSIGNED and not image.attached:
+            return _NOT_FETCHED
         return image.verification
 
     return [SignatureFinding(place.name, name, image, judge(place, name, image)) for place in asked for name, image in place.by_name.items()]

@@ -38,6 +38,7 @@ class Verdict(enum.Enum):
     ALLOWED = "needs no signature"
     UNSIGNED = "unsigned"
     REFUSED = "refused"
+    NOT_FETCHED = "signatures not fetched"
     UNCHECKED = "not checked"
 
     @property

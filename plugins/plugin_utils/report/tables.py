@@ -15,6 +15,7 @@ from ...module_utils.oci.digest import Digest
 from ...module_utils.oci.text import format_size
 from ...module_utils.places.facts import short_digest
 from .answers import Identity, Image
+from .bases import group_by_base
 from .charts import NO_DATE, STYLES, format_most
 from .drift import Finding, State, differing
 from .places import Place, PlaceName, format_places
@@ -68,6 +69,18 @@ class DifferenceRow:
 
 
 @dataclasses.dataclass(frozen=True)
+class BaseRow:
+    """An image and its base. `recorded` is the base that it was made on, `current` what its registry has now under the name of the base."""
+
+    name: str
+    base: str
+    recorded: Named | None
+    current: Named | None
+    problem: str
+    hosts: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class DiskRow:
     label: str
     problem: str
@@ -116,6 +129,19 @@ def extra_rows(findings: t.Iterable[Finding]) -> list[ExtraRow]:
 
 def difference_rows(places: t.Iterable[Place]) -> list[DifferenceRow]:
     return [DifferenceRow(name, Named.of(identity), format_places(on)) for name, found in differing(places).items() for identity, on in found.items()]
+
+
+def base_rows(places: t.Iterable[Place], *, is_current: bool | None) -> list[BaseRow]:
+    """Return the images whose base is current, outdated (False) or couldn't be checked (None)."""
+    images = ((place.name, image) for place in places for image in place.images)
+    return [
+        BaseRow(name or UNNAMED, base.name, _named(base.digest), _named(base.current_digest), base.problem, format_places(on))
+        for (name, base), on in group_by_base(images, is_current).items()
+    ]
+
+
+def _named(digest: str | None) -> Named | None:
+    return Named.of(Identity(digest)) if digest is not None else None
 
 
 def disk_rows(places: t.Iterable[Place]) -> list[DiskRow]:

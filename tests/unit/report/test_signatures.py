@@ -81,8 +81,9 @@ def test_referrers_are_described_by_kind(rows: list[Row], expected: str) -> None
 
 
 def test_the_verdicts_of_a_policy_are_shown_with_who_signed_and_why_not() -> None:
-    named = {APP: SIGNED, WEB: UNSIGNED, "b": ALLOWED, "c": BROKEN}
-    one = answer(*(row(name, verification=found) for name, found in named.items()), row(None, text="old", verification=REFUSED))
+    named = {APP: SIGNED, "b": ALLOWED, "c": BROKEN}
+    bare = row(WEB, verification=UNSIGNED, referrers=[referrer(f"{TAG}.sbom")])
+    one = answer(bare, *(row(name, verification=found) for name, found in named.items()), row(None, text="old", verification=REFUSED))
     two = answer(row(APP, verification=SIGNED), row(WEB, verification=REFUSED))
     page = read_page(report_page({"one": one, "two": two, "gone": {"unreachable": True, "msg": "No route"}}))
     found = page.one(id="signatures")
@@ -103,6 +104,17 @@ def test_the_verdicts_of_a_policy_are_shown_with_who_signed_and_why_not() -> Non
     assert "1 image that the policy refuses" in [tile.text for tile in page.one("ul", **{"class": "tiles"}).all("li")]
 
 
+def test_an_image_without_its_signatures_is_not_refused() -> None:
+    page = read_page(report_page({"one": answer(row(APP, verification=UNSIGNED)), "two": answer(row(APP, verification=SIGNED))}))
+    found = page.one(id="signatures")
+    ((name, fetched, why, on),) = tables(found)["Images whose signatures were not fetched"]
+    assert (name, fetched, on) == (APP, short(APP), "one")
+    assert "preload_referrers" in why
+    assert "The policy refuses no image." in found.text
+    assert "0 images that the policy refuses" in page.one("ul", **{"class": "tiles"}).text
+    assert [svg.attributes["aria-label"] for svg in found.all("svg", role="img")] == ["one: 1 signatures not fetched", "two: 1 signed"]
+
+
 def test_a_policy_that_refuses_nothing_says_so() -> None:
     page = read_page(report_page({"one": answer(row(APP, verification=SIGNED))}))
     assert "The policy refuses no image." in page.one(id="signatures").text
@@ -111,7 +123,7 @@ def test_a_policy_that_refuses_nothing_says_so() -> None:
 
 def test_an_image_of_an_engine_has_the_verdict_about_the_same_image_in_the_store_of_its_host() -> None:
     index = row(APP, manifests=[{"digest": digest("child")}], verification=SIGNED)
-    stores = {"one": answer(index, row(WEB, verification=SIGNED)), "two": answer(row(WEB, verification=UNSIGNED))}
+    stores = {"one": answer(index, row(WEB, verification=SIGNED)), "two": answer(row(WEB, verification=UNSIGNED, referrers=[referrer(None)]))}
     docker = engine_answer("docker", engine_row(APP, verification=UNSIGNED), engine_row(WEB, text="moved", verification=UNSIGNED))
     podman = engine_answer("podman", engine_row(APP, text="child", digest=digest("child"), verification=UNSIGNED))
     other = engine_answer("docker", *(engine_row(name, verification=UNSIGNED) for name in (APP, WEB)), engine_row("b", verification=REFUSED))
