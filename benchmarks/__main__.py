@@ -113,7 +113,7 @@ def main() -> None:
                 if row.name in arguments.rows or (not arguments.rows and has_room(row, folder)):
                     began = time.monotonic()
                     figures = take_turns(row.contestants(place), min(arguments.runs, row.most_runs))
-                    measured.append(page.Measured(row.name, row.title, figures, row.note(place), time.monotonic() - began))
+                    measured.append(page.Measured(row.name, row.title, figures, row.note(place, figures), time.monotonic() - began))
                     print_row(measured[-1])
             if not arguments.rows:
                 imports = count_all_imports(place)

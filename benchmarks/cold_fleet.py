@@ -12,7 +12,7 @@ import shutil
 import typing as t
 
 from benchmarks import fleets
-from benchmarks.contest import LONGSHORE, Contestant
+from benchmarks.contest import LONGSHORE, Contestant, Figures
 from benchmarks.fleets import Fleet
 from benchmarks.place import Place
 from tests.support import engines, images
@@ -105,5 +105,5 @@ def _play(caches: Caches, label: str, port: str, racks: int = 0, one_first: bool
     return caches.fleet.play(f"{LONGSHORE}, {label}", HOSTS, role, functools.partial(caches.start, label, racks), forks=HOSTS)
 
 
-def describe(place: Place) -> str:
+def describe(place: Place, unused_figures: t.Sequence[Figures]) -> str:
     return start(place).describe()

@@ -18,7 +18,7 @@ import typing as t
 from pathlib import Path
 
 from benchmarks import plays
-from benchmarks.contest import LONGSHORE, Contestant
+from benchmarks.contest import LONGSHORE, Contestant, Figures
 from benchmarks.place import Place
 from tests.support import engines, images, modules, registry
 from tests.support.engines.base import wait_until
@@ -167,8 +167,15 @@ def start(place: Place) -> Fleet:
     return t.cast(Fleet, place.fleet)
 
 
-def describe(place: Place) -> str:
-    return start(place).describe_last_play()
+def describe(place: Place, figures: t.Sequence[Figures]) -> str:
+    return f"{describe_controller(figures)} {start(place).describe_last_play()}"
+
+
+def describe_controller(figures: t.Sequence[Figures]) -> str:
+    """Return a sentence about the controller's processor time for each host of the largest play. The figures' names are `PLAY, SIZE`."""
+    plays_of_most = [(one.name.rpartition(", ")[0], one.cpu / SIZES[-1]) for one in figures if one.name.endswith(_hosts(SIZES[-1]))]
+    listed = ", ".join(f"{seconds:.2f} s for {name}" for name, seconds in plays_of_most)
+    return f"Of the play on {_hosts(SIZES[-1])}, each host uses this processor time of the controller: {listed}."
 
 
 def _pull(names: t.Sequence[str]) -> dict[str, t.Any]:

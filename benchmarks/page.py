@@ -35,6 +35,9 @@ Every figure is a whole process, with the start of Python and Ansible's module c
 after a warm-up of each, on this machine and with a registry on loopback. Longshore verifies every blob and syncs it to disk before an image gets its
 name; skopeo and oras don't sync. On a machine with other load, compare processor time rather than seconds. Processor time and memory of docker and
 podman are those of the command: Docker's daemon does most of the work, and isn't counted. In rows about fleets they are those of the controller.
+
+Loopback is nobody's network. For what a user feels, see the rows `line-...`: they pull over a line of 1 Gbit/s or 100 Mbit/s with a round trip of 20 ms,
+which a relay makes. All connections share the line, and each handshake costs a round trip; packets aren't lost, and connections have no slow start.
 """
 
 

@@ -11,7 +11,7 @@ import re
 import typing as t
 from pathlib import Path
 
-from benchmarks.contest import LONGSHORE, Contestant, module
+from benchmarks.contest import LONGSHORE, Contestant, Figures, module
 from benchmarks.place import Place
 from tests.support import registry
 from tests.support.tag_graphs import TagGraph
@@ -76,6 +76,6 @@ def count_requests(log: bytes) -> collections.Counter[str]:
     return collections.Counter(f"{method} {kind}" for method, kind in t.cast("list[tuple[str, str]]", _REQUEST.findall(log.decode())))
 
 
-def describe_requests(place: Place) -> str:
+def describe_requests(place: Place, unused_figures: t.Sequence[Figures]) -> str:
     counted = count_requests((_folder(place) / "log").read_bytes())
     return f"The last run sent {sum(counted.values()):,} requests: {', '.join(f'{number:,} {kind}' for kind, number in sorted(counted.items()))}."

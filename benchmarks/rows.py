@@ -13,7 +13,8 @@ import random
 import typing as t
 
 from benchmarks import cold_fleet, fleets, growth, plays, prune
-from benchmarks.contest import START_UP, Contestant, module, start_up
+from benchmarks.contest import START_UP, Contestant, Figures, module, start_up
+from benchmarks.distance import DISTANCES, Distance
 from benchmarks.place import MEGABYTE, Place
 from tests.support import modules
 from tests.support.throttle import Throttle
@@ -189,16 +190,20 @@ def pull_file(place: Place, size: int) -> list[Contestant]:
 class Row:
     """One comparison. TITLE says which work is done.
 
-    NOTE returns a sentence about the runs. A row that needs DISK bytes of free space is left out if there is less, unless it is asked for.
+    NOTE returns a sentence about the runs and their figures. A row that needs DISK bytes of free space is left out if there is less, unless it is asked for.
     MOST_RUNS limits the runs of a row that takes long.
     """
 
     name: str
     title: str
     contestants: t.Callable[[Place], list[Contestant]]
-    note: t.Callable[[Place], str] = lambda unused_place: ""
+    note: t.Callable[[Place, t.Sequence[Figures]], str] = lambda unused_place, unused_figures: ""
     disk: int = 0
     most_runs: int = 100
+
+
+def pull_over(line: Distance) -> Row:
+    return Row(line.name, line.title, line.contestants, lambda unused_place, figures: line.describe(figures), most_runs=line.most_runs)
 
 
 ROWS = (
@@ -211,6 +216,7 @@ ROWS = (
     Row("layers", "pull images of 1 to 1,000 layers of 2 kB", growth.layers),
     Row("sizes", "pull images of 1 MB to 1 GB", growth.sizes, disk=15 * 1000 * MEGABYTE),
     Row("pull-throttled", "pull one layer of 256 MB, 30 MB/s for each connection", throttled),
+    *map(pull_over, DISTANCES),
     Row("push-7", "push 7 layers, 121 MB", lambda place: push(place, 7, 17_285_714)),
     Row("push-docker", "push 7 layers, 121 MB, from Docker to a registry", lambda place: push_from_docker(place, 7, 17_285_700)),
     Row("copy-7", "copy 7 layers, 121 MB, to another repository of the registry", lambda place: copy(place, 7, 17_285_714)),

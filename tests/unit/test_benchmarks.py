@@ -6,14 +6,22 @@
 
 from __future__ import annotations
 
+import http.client
+import http.server
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.contest import LONGSHORE, START_UP, Contestant, Figures, Run, RunFailed, measure, take_turns
+from benchmarks.distance import Distance
+from benchmarks.fleets import describe_controller
+from benchmarks.line import Line
 from benchmarks.page import Measured, compare, make_page, make_plot
 from benchmarks.rows import ROWS
+from tests.support.serving import serving
 
 
 def figures(name: str, *seconds: float) -> Figures:
@@ -82,3 +90,41 @@ def test_processor_time_of_other_machines_is_not_counted() -> None:
 
 def test_rows_have_different_names() -> None:
     assert len({row.name for row in ROWS}) == len(ROWS)
+
+
+class _Body(http.server.BaseHTTPRequestHandler):
+    """Answers each request with 100 kB."""
+
+    def do_GET(self) -> None:
+        self.send_response_only(200)
+        self.end_headers()
+        self.wfile.write(bytes(100_000))
+
+
+def test_connections_over_a_line_share_its_rate_and_each_waits_for_two_round_trips() -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Body)
+    with serving(server), Line(f"127.0.0.1:{server.server_address[1]}", 1_000_000, 0.05).running() as line, ThreadPoolExecutor(2) as pool:
+
+        def download(_number: int) -> int:
+            connection = http.client.HTTPConnection(line.host, timeout=30)
+            connection.request("GET", "/")
+            return len(connection.getresponse().read())
+
+        began = time.monotonic()
+        assert list(pool.map(download, range(2))) == [100_000, 100_000]
+        # A round trip for the handshake, one for the request, and 200 kB at 1 MB/s.
+        assert time.monotonic() - began >= 2 * 0.05 + 0.2
+
+
+def test_a_row_about_a_line_says_how_long_a_user_waits() -> None:
+    measured = [figures(LONGSHORE, 2.0), figures("oras", 1.9)]
+    cold, warm = Distance(100, 1, warm=False), Distance(100, 1, warm=True)
+    assert cold.describe(measured) == "The line needs 1.7 s for these bytes. In addition, a user waits 0.2 s with oras and 0.3 s with Longshore."
+    assert warm.describe(measured).endswith("the registry's answers: 1.9 s with oras and 2.0 s with Longshore.")
+
+
+def test_a_row_about_fleets_says_what_each_host_costs_the_controller() -> None:
+    measured = [figures(f"{play}, {hosts}", 30.0) for play in ("only pinging", "the role preload") for hosts in ("1 host", "50 hosts")]
+    assert describe_controller(measured) == (
+        "Of the play on 50 hosts, each host uses this processor time of the controller: 0.30 s for only pinging, 0.30 s for the role preload."
+    )
