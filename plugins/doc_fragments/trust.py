@@ -78,9 +78,16 @@ options:
       attestations:
         description:
           - Attestations that the image needs besides its signature, each signed as the rule requires.
-          - Types are C(slsaprovenance1), C(slsaprovenance02), C(spdx), C(cyclonedx), C(vuln), or the URI of a predicate type.
+          - An entry is a type, which is C(slsaprovenance1), C(slsaprovenance02), C(spdx), C(cyclonedx), C(vuln), C(openvex), or the URI of a predicate type.
+          - Or it is a dictionary with a C(type) and demands on the content, see the guide on trust.
+          - C(max_age) is the greatest age, such as C(7d).
+          - C(at_most) is for results of vulnerability scans. It has the greatest numbers for C(critical), C(high), C(medium), C(low), C(negligible) and
+            C(unknown). A severity that is worse than a listed one, and C(unknown), have the number 0 unless they are listed too.
+          - C(except) lists vulnerabilities that don't count for C(at_most), each with C(id), C(reason) and C(expires), the last day as C(YYYY-MM-DD).
+          - With C(vex=true), what an OpenVEX attestation by an accepted signer marks as C(not_affected) doesn't count either.
+          - C(builder), C(source) and C(level) are for SLSA provenance.
         type: list
-        elements: str
+        elements: raw
         default: []
   trust_file:
     description:

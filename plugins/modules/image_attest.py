@@ -27,7 +27,7 @@ options:
     default: true
   type:
     description:
-      - The type of the statement, C(slsaprovenance1), C(slsaprovenance02), C(spdx), C(cyclonedx), C(vuln), or the URI of a predicate type.
+      - The type of the statement, C(slsaprovenance1), C(slsaprovenance02), C(spdx), C(cyclonedx), C(vuln), C(openvex), or the URI of a predicate type.
     type: str
     required: true
   predicate:

@@ -174,7 +174,7 @@ options:
       attestations:
         description: Refused, because Podman can't express it.
         type: list
-        elements: str
+        elements: raw
         default: []
   root:
     description:

@@ -45,7 +45,7 @@ GROUPS = {
         f"docs/{name}.md"
         for name in (
             *("registries", "clients", "engines", "copying", "archives", "building", "promoting"),
-            *("locking", "trust", "retention", "remote", "airgap", "artifacts"),
+            *("locking", "trust", "contents", "retention", "remote", "airgap", "artifacts"),
         )
     ),
     "Surroundings": tuple(f"docs/{name}.md" for name in ("ci", "kubernetes", "caches", "automation_platform")),

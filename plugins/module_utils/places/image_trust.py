@@ -27,18 +27,19 @@ def verify_image(policy: TrustPolicy, reference: Reference | None, graph: Graph,
 
     A signature of the index covers everything that the index lists. Without one, each of the image's manifests needs its own: a signature
     for one platform must not approve the others. GRAPH needs no documents if PLACES is empty.
+    If the policy has gates, all PLACES are searched together: one of them may have a newer result of a scan than the others.
     Raises InvalidTrust, MissingLibrary, and the errors of places that fail.
     """
     refusal: Verdict | None = None
-    for place in places:
-        verdict = _verify_in_place(policy, reference, graph, place)
+    for group in [list(places)] if policy.has_gates(reference) else ([place] for place in places):
+        verdict = _verify_in_places(policy, reference, graph, group)
         if verdict.accepted:
             return verdict
         # A rejected signature explains a refusal better than a place without signatures.
         if refusal is None or refusal.is_unsigned:
             refusal = verdict
     # Without a place to search, as for an image in an engine, the policy may still accept the image unsigned.
-    return refusal if refusal is not None else _verify_in_place(policy, reference, graph, None)
+    return refusal if refusal is not None else _verify_in_places(policy, reference, graph, ())
 
 
 def verify_everything(policy: TrustPolicy, reference: Reference | None, root: Descriptor, read: Read, places: t.Sequence[ReferrerPlace]) -> Verdict:
@@ -66,14 +67,14 @@ def verify_everything(policy: TrustPolicy, reference: Reference | None, root: De
     return verify_image(policy, reference, graph, places)
 
 
-def _verify_in_place(policy: TrustPolicy, reference: Reference | None, graph: Graph, place: ReferrerPlace | None) -> Verdict:
-    whole = _verify_manifest(policy, reference, graph, graph.root, place)
+def _verify_in_places(policy: TrustPolicy, reference: Reference | None, graph: Graph, places: t.Sequence[ReferrerPlace]) -> Verdict:
+    whole = _verify_manifest(policy, reference, graph, graph.root, places)
     children = [image for image in graph.images if image.descriptor.digest != graph.root.digest]
     if whole.accepted or not children:
         return whole
     verdict = whole
     for position, child in enumerate(children):
-        verdict = _verify_manifest(policy, reference, graph, child.descriptor, place)
+        verdict = _verify_manifest(policy, reference, graph, child.descriptor, places)
         if not verdict.accepted:
             return _refusal_of_child(whole, verdict, child, is_first=position == 0)
     return verdict
@@ -89,13 +90,23 @@ def _refusal_of_child(whole: Verdict, verdict: Verdict, child: ImageNode, *, is_
     return dataclasses.replace(verdict, reason=f"{label}: {verdict.reason}")
 
 
-def _verify_manifest(policy: TrustPolicy, reference: Reference | None, graph: Graph, manifest: Descriptor, place: ReferrerPlace | None) -> Verdict:
+def _verify_manifest(
+    policy: TrustPolicy, reference: Reference | None, graph: Graph, manifest: Descriptor, places: t.Sequence[ReferrerPlace]
+) -> Verdict:
     data = next((content for document, content in graph.documents.items() if document.digest == manifest.digest), None)
     context = reference.context if reference is not None else None
 
     def find_candidates() -> t.Iterator[SignatureBytes]:
-        for found in list_candidates(place, manifest.digest) if place is not None else ():
-            yield as_trust_candidate(found, manifest.digest, context)
+        read: set[tuple[Digest, str | None]] = set()
+        for place in places:
+            new = set()
+            for found in list_candidates(place, manifest.digest):
+                key = (found.root.digest, found.tag)
+                if key not in read:
+                    yield as_trust_candidate(found, manifest.digest, context)
+                    if found.problem is None:
+                        new.add(key)
+            read |= new
 
     return policy.verify(Subject(reference, manifest.digest, data), find_candidates)
 
@@ -105,7 +116,8 @@ def as_trust_candidate(found: SignatureCandidate, subject: Digest, repository: s
     where = found.tag if found.tag is not None else f"the referrer {found.root.digest}"
     layer = found.layer
     if found.problem is not None or layer is None:
-        return SignatureBytes(where, problem=found.problem or "it has no content")
+        media_type = layer.media_type if layer is not None else ""
+        return SignatureBytes(where, media_type, problem=found.problem or "it has no content")
     if found.tag is None and found.subject != subject:
         return SignatureBytes(where, problem=f"its subject is {found.subject or 'missing'}, and not {subject}")
     return SignatureBytes(where, layer.media_type, found.data, repository, layer.annotations.get(SIGNATURE_ANNOTATION))

@@ -35,7 +35,7 @@ _RULE = {
     "trusted_root": {"type": "raw"},
     "annotations": {"type": "dict", "default": {}},
     "repository": {"type": "str", "default": "same"},
-    "attestations": {"type": "list", "elements": "str", "default": []},
+    "attestations": {"type": "list", "elements": "raw", "default": []},
 }
 
 TRUST = Arguments(

@@ -55,6 +55,10 @@ class TrustPolicy:
         except InvalidTrust as error:
             raise InvalidTrust(f"{reference or 'an image without a name'} can't be verified: {error.message}") from error
 
+    def has_gates(self, reference: Reference | None) -> bool:
+        """Return whether the verdict about an image needs its newest attestations. Raises InvalidTrust."""
+        return any(isinstance(requirement, SignatureRule) and bool(requirement.gates) for requirement in self.requirements(reference))
+
     def verify(self, subject: Subject, find_candidates: FindCandidates) -> Verdict:
         """Return the verdict of the policy about an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
         requirements = self.requirements(subject.reference)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 import typing as t
 
@@ -21,6 +22,7 @@ from .statement import PREDICATE_TYPES, find_predicate_type
 from .verification import SignatureRule
 
 if t.TYPE_CHECKING:
+    from .gates import Gate
     from .keyless import Identity, KeylessVerifier
 
 SIGNED, ANYTHING, NOTHING = "signed", "anything", "nothing"
@@ -37,7 +39,10 @@ class IdentityOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RuleOptions:
-    """One rule as a user wrote it. `keys` are PEM texts; `trusted_root` is the text of a Sigstore trusted root."""
+    """One rule as a user wrote it. `keys` are PEM texts; `trusted_root` is the text of a Sigstore trusted root.
+
+    `attestations` are types, or dictionaries that `gates.read_gate` reads.
+    """
 
     scope: str
     accept: str = SIGNED
@@ -46,11 +51,11 @@ class RuleOptions:
     trusted_root: bytes | None = None
     annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     repository: str = "same"
-    attestations: tuple[str, ...] = ()
+    attestations: tuple[t.Any, ...] = ()
 
 
-def read_rules(rules: t.Sequence[RuleOptions]) -> TrustPolicy:
-    """Return the policy of RULES; without rules it refuses everything.
+def read_rules(rules: t.Sequence[RuleOptions], now: datetime.datetime | None = None) -> TrustPolicy:
+    """Return the policy of RULES; without rules it refuses everything. NOW is the time that ages of attestations end at, by default that of the call.
 
     Raises InvalidTrust for a rule that can't be used, and for two rules of one scope; MissingLibrary without the library for its keys.
     """
@@ -59,7 +64,7 @@ def read_rules(rules: t.Sequence[RuleOptions]) -> TrustPolicy:
         scope = read_scope(options.scope)
         if scope in requirements:
             raise InvalidTrust(f"trust: the scope {sanitise(options.scope, 200)!r} has two rules; only one can decide")
-        requirements[scope] = (_read_rule(options, f"trust: the rule for {sanitise(options.scope, 200)!r}"),)
+        requirements[scope] = (_read_rule(options, f"trust: the rule for {sanitise(options.scope, 200)!r}", now),)
     default = (Refuse("no rule of trust is for it"),)
     return TrustPolicy({scope: _constant(rule) for scope, rule in requirements.items()}, lambda: default)
 
@@ -68,7 +73,7 @@ def _constant(value: t.Sequence[Requirement]) -> t.Callable[[], t.Sequence[Requi
     return lambda: value
 
 
-def _read_rule(options: RuleOptions, what: str) -> Requirement:
+def _read_rule(options: RuleOptions, what: str, now: datetime.datetime | None) -> Requirement:
     if options.accept != SIGNED:
         for name in ("keys", "identities", "trusted_root", "annotations", "attestations"):
             if getattr(options, name):
@@ -77,12 +82,14 @@ def _read_rule(options: RuleOptions, what: str) -> Requirement:
         return Accept("its rule accepts anything") if accepts else Refuse("its rule accepts nothing")
     if not options.keys and not options.identities:
         raise InvalidTrust(f"{what} has neither keys nor identities, so it doesn't say whose signature it accepts")
+    attestations = [_read_attestation(entry, what, now) for entry in options.attestations]
     return SignatureRule(
         keys=tuple(read_public_key(key, f"{what}: key {position}") for position, key in enumerate(options.keys, 1)),
         keyless=_read_identities(options, what),
         repository=_read_repository(options.repository, what),
         annotations=options.annotations,
-        attestations=tuple(dict.fromkeys(_read_attestation(name, what) for name in options.attestations)),
+        attestations=tuple(dict.fromkeys(kind for kind, _gate in attestations)),
+        gates=tuple(gate for _kind, gate in attestations if gate is not None),
     )
 
 
@@ -127,8 +134,16 @@ def _read_repository(text: str, what: str) -> RepositoryRule:
     return NamedRepository(context)
 
 
-def _read_attestation(name: str, what: str) -> str:
+def _read_attestation(entry: t.Any, what: str, now: datetime.datetime | None) -> tuple[str, Gate | None]:
+    """Return the type of an attestation that a rule demands, and the gate for its content if the rule has one."""
+    name = entry.get("type") if isinstance(entry, dict) else entry
+    if not isinstance(name, str):
+        raise InvalidTrust(f"{what}: an attestation is a text with its type, or a dictionary that has a text as its type, such as type: vuln")
     found = find_predicate_type(name)
     if found is None:
         raise InvalidTrust(f"{what}: {sanitise(name, 100)!r} is no type of attestation; use a URI, or one of {', '.join(PREDICATE_TYPES)}")
-    return found
+    if not isinstance(entry, dict):
+        return found, None
+    from .gates import read_gate
+
+    return found, read_gate(entry, found, what, now or datetime.datetime.now(datetime.timezone.utc))

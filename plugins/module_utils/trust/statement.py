@@ -28,6 +28,7 @@ PREDICATE_TYPES = {
     "spdx": "https://spdx.dev/Document",
     "cyclonedx": "https://cyclonedx.org/bom",
     "vuln": "https://cosign.sigstore.dev/attestation/vuln/v1",
+    "openvex": "https://openvex.dev/ns",
 }
 
 

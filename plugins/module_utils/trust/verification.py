@@ -19,7 +19,7 @@ from .encoding import decode_base64
 from .keys import PublicKey
 from .repositories import RepositoryRule, SameRepository
 from .simple_signing import PAYLOAD_TYPE, read_payload
-from .statement import SIGNATURE_TYPE, read_statement
+from .statement import SIGNATURE_TYPE, Statement, read_statement
 from .verdict import BUNDLE, SIMPLE_SIGNING, FailedCheck, Rejected, Signature, Signer, Verdict
 
 if t.TYPE_CHECKING:
@@ -55,11 +55,27 @@ class SignatureBytes:
     problem: str = "its bytes are missing"
 
 
+class AttestationCheck(t.Protocol):
+    """Checks the content of the attestations of one image."""
+
+    def add(self, statement: Statement) -> None:
+        """Examine a statement that an accepted signer signed."""
+
+    def find_problem(self) -> str | None:
+        """Return why the statements aren't accepted, None if they are."""
+
+
+class AttestationGate(t.Protocol):
+    """A demand on the content of attestations. `gates.Gate` is one; it isn't imported here, so that rules without gates don't need its files."""
+
+    def start(self, digest: Digest) -> AttestationCheck: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class SignatureRule:
     """Requires a signature by one of `keys`, or by an identity that `keyless` accepts, and an attestation of each of these types by one of them.
 
-    The signature must include `annotations`. Without `bundles` only simple signatures count.
+    The signature must include `annotations`. Without `bundles` only simple signatures count. `gates` are demands on the content of attestations.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -67,11 +83,13 @@ class SignatureRule:
     repository: RepositoryRule = dataclasses.field(default_factory=SameRepository)
     annotations: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     attestations: tuple[str, ...] = ()
+    gates: tuple[AttestationGate, ...] = ()
     bundles: bool = True
 
 
 def verify_signatures(subject: Subject, candidates: t.Iterable[SignatureBytes], rule: SignatureRule) -> Verdict:
-    """Return the verdict of RULE about an image. At most MAX_CANDIDATES of CANDIDATES are read, and none after an accepted one.
+    """Return the verdict of RULE about an image. At most MAX_CANDIDATES of CANDIDATES are read, and none after an accepted one unless RULE has gates:
+    these need the newest attestation.
 
     Raises DigestMismatch if the bytes of the image's manifest don't have its digest, and what reading CANDIDATES raises: a place that fails is no
     reason to call an image unsigned.
@@ -94,14 +112,18 @@ class _Verification:
         self._rule = rule
         self._signature: Signature | None = None
         self._attested: set[str] = set()
+        self._checks = [gate.start(subject.digest) for gate in rule.gates]
+        self._examined = 0
+        self._unread: str | None = None
         self._furthest: tuple[FailedCheck, str] | None = None
 
     @property
     def is_complete(self) -> bool:
-        return self._signature is not None and self._attested.issuperset(self._rule.attestations)
+        return not self._checks and self._signature is not None and self._attested.issuperset(self._rule.attestations)
 
     def examine(self, candidate: SignatureBytes) -> None:
         """Accept or reject one candidate."""
+        self._examined += 1
         try:
             data = candidate.data
             if data is None:
@@ -116,6 +138,10 @@ class _Verification:
                 raise Rejected(FailedCheck.UNREADABLE, f"it has the type {sanitise(candidate.media_type, 100)}")
         except Rejected as rejection:
             self._record_rejection(candidate, rejection)
+            is_signed = rejection.failed_check == FailedCheck.MALFORMED
+            is_unread = candidate.data is None or len(candidate.data) > MAX_CANDIDATE
+            if candidate.media_type == BUNDLE_TYPE and (is_signed or is_unread):
+                self._unread = self._unread or f"{candidate.where}: {rejection.reason}"
 
     def _record_rejection(self, candidate: SignatureBytes, rejection: Rejected) -> None:
         if self._furthest is None or rejection.failed_check > self._furthest[0]:
@@ -149,6 +175,8 @@ class _Verification:
             raise Rejected(FailedCheck.OTHER_REPOSITORY, f"it is in the repository {sanitise(str(candidate.repository), 200)}")
         if statement is not None and statement.predicate_type != SIGNATURE_TYPE:
             self._attested.add(statement.predicate_type)
+            for check in self._checks:
+                check.add(statement)
             raise Rejected(FailedCheck.OTHER_PURPOSE, f"it is a statement of the type {sanitise(statement.predicate_type, 100)}, and not a signature")
         annotations = self._check_annotations(statement.annotations if statement is not None else {})
         self._accept(Signature(BUNDLE, signer, self._subject.digest, annotations))
@@ -182,7 +210,18 @@ class _Verification:
             if self._furthest is None:
                 return Verdict(False, "it has no signature", is_unsigned=True)
             return Verdict(False, self._furthest[1])
+        problem = self._find_attestation_problem()
+        if problem is not None:
+            return Verdict(False, problem, self._signature)
+        return Verdict(True, f"signed by {self._signature.signer}", self._signature, tuple(self._rule.attestations))
+
+    def _find_attestation_problem(self) -> str | None:
+        """Return why the attestations don't meet the rule, None if they do. With gates, an attestation that wasn't read could be the newest one."""
+        if self._checks and self._examined >= MAX_CANDIDATES:
+            return f"it has {MAX_CANDIDATES} or more signatures and attestations, so one that isn't read may be newer; delete old ones"
+        if self._checks and self._unread is not None:
+            return f"an attestation that can't be read may be newer, {self._unread}"
         missing = [kind for kind in self._rule.attestations if kind not in self._attested]
         if missing:
-            return Verdict(False, f"it has no accepted attestation of the type {sanitise(missing[0], 200)}", self._signature)
-        return Verdict(True, f"signed by {self._signature.signer}", self._signature, tuple(self._rule.attestations))
+            return f"it has no accepted attestation of the type {sanitise(missing[0], 200)}"
+        return next(filter(None, (check.find_problem() for check in self._checks)), None)
