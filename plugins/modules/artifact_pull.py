@@ -322,7 +322,7 @@ from ..module_utils.task.arguments import Arguments
 from ..module_utils.task.artifact_arguments import ARTIFACT_PULL
 from ..module_utils.task.file_options import initial_mode
 from ..module_utils.task.file_run import run_with_file
-from ..module_utils.task.locations import on_host
+from ..module_utils.task.locations import to_read_on_host
 from ..module_utils.task.lock_options import read_lock
 from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.trust_arguments import read_trust
@@ -341,7 +341,7 @@ def plan(task: RegistryTask) -> Plan:
     if params["path_on"] != "host":
         raise InvalidOption("path_on 'controller' is the work of this module's action plugin, which was not used")
     lock = read_lock(params)
-    location = on_host(join_location(params["src"], params["name"], lock))
+    location = to_read_on_host(join_location(params["src"], params["name"], lock))
     task.open_registries([location.reference] if location.reference is not None else [])
     sources = ArtifactSources(ArtifactPlaces(task.repository, task.destination, task.open_store), task.host)
     documents = DocumentCache(find_cache_folder(os.environ))

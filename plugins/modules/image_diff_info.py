@@ -331,7 +331,7 @@ from ..module_utils.oci.location import Location
 from ..module_utils.places.sources import ImageSources, Places
 from ..module_utils.task.arguments import ENGINE, ENGINES, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.engines import open_engine_at
-from ..module_utils.task.locations import on_host
+from ..module_utils.task.locations import to_read_on_host
 from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run_info
 from ..module_utils.verbs.diff import describe_difference, read_image
@@ -354,7 +354,7 @@ def facts(task: RegistryTask) -> dict[str, t.Any]:
     files_limit: int = task.params["files_limit"]
     if files_limit < 0:
         raise InvalidOption(f"files_limit {files_limit} is negative")
-    locations = [on_host(Location.parse(task.params[option])) for option in ("before", "after")]
+    locations = [to_read_on_host(Location.parse(task.params[option])) for option in ("before", "after")]
     task.open_registries([location.reference for location in locations if location.reference is not None])
     sources = ImageSources(Places(task.repository, task.destination, functools.partial(open_engine_at, task), task.open_store), task.host)
     # Both are found first: an engine exports all images that are wanted of it at once.

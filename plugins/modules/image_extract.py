@@ -295,7 +295,7 @@ from ..module_utils.places.sources import ImageSources, Places
 from ..module_utils.task.arguments import ENGINE, PLATFORM, PROGRESS, REGISTRY, STORE, Arguments
 from ..module_utils.task.engines import open_engine_at
 from ..module_utils.task.file_run import run_with_file
-from ..module_utils.task.locations import on_host
+from ..module_utils.task.locations import to_read_on_host
 from ..module_utils.task.lock_options import read_lock
 from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.trust_arguments import TRUST, read_trust
@@ -328,7 +328,7 @@ def plan(task: RegistryTask) -> Plan:
     """Return whether files are extracted: not if the record of an earlier run matches the image, the selection and the files."""
     params = task.params
     lock = read_lock(params)
-    location = on_host(locate_image(params["src"], params["name"], params["engine"], lock))
+    location = to_read_on_host(locate_image(params["src"], params["name"], params["engine"], lock))
     task.open_registries([location.reference] if location.reference is not None else [])
     sources = ImageSources(Places(task.repository, task.destination, functools.partial(open_engine_at, task), task.open_store), task.host)
     options = ExtractOptions(
