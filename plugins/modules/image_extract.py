@@ -64,6 +64,7 @@ options:
     description:
       - What to keep of the image beside modes and times. V(owner) keeps the numeric owner and group, V(xattrs) extended attributes, and V(setuid) the setuid
         and setgid bits. File capabilities are kept with V(xattrs) and V(setuid) together.
+      - A file whose kept owner or attribute was changed on the host is extracted again. Attributes that the image doesn't have are not looked at.
       - With O(format=folder), V(owner) and V(xattrs) need root.
       - Without V(owner) the files belong to the user who runs the module, and those in a tar to root.
     type: list

@@ -27,6 +27,7 @@ from ansible_collections.longshore.images.plugins.module_utils.verbs.image_extra
 from ansible_collections.longshore.images.plugins.module_utils.verbs.single_image import SingleImageOptions
 from tests.support.faults import Event, FileEvents, fail_events, kill_at, record_events
 from tests.support.images import FakeRepository, Image, make_files, make_image
+from tests.support.privileges import needs_root
 from tests.support.rootfs import Item, folder_of, layer, link_to, read_folder, read_tar, text_file
 
 NAME = "r.test/image:1"
@@ -239,18 +240,22 @@ HOSTILE_RECORDS = [
     b"\n",
     b"null\n",
     b"[" * 60000,
-    b'[1, "x", 1]\n',
-    b'[1, "DIGEST", 0]\n',
-    b'[1, "DIGEST", 1]\n',
-    b'[1, "DIGEST", 99999999999]\n',
-    b'[1, "DIGEST", true]\n[]\n',
+    b'[2, "x", 1]\n',
+    b'[2, "DIGEST", 0]\n',
+    b'[2, "DIGEST", 1]\n',
+    b'[2, "DIGEST", 99999999999]\n',
+    b'[2, "DIGEST", true]\n[]\n',
     *(
-        b'[1, "DIGEST", 1]\n["%s", "file", "", 0, 0, null, null]\n' % path
-        for path in (b"..", b"/etc/passwd", b"etc/../../x", b"", b".", b"a\\u0000", b"etc//a")
+        b'[2, "DIGEST", 1]\n["%s", "file", "", 0, 0, null, null, []]\n' % path
+        for path in (b"..", b"/etc/passwd", b"etc/../../x", b"", b".", b"a\\u0000", b"etc//a", b"a\\ud800")
     ),
-    b'[1, "DIGEST", 1]\n["etc/a", "device", "", 0, 0, null, null]\n',
-    b'[1, "DIGEST", 1]\n["etc/a", "file", 5, 0, 0, null, null]\n',
-    b'[1, "DIGEST", 1]\n["link/x", "file", "", 0, 0, null, null]\n',
+    b'[2, "DIGEST", 1]\n["etc/a", "device", "", 0, 0, null, null, []]\n',
+    b'[2, "DIGEST", 1]\n["etc/a", "file", 5, 0, 0, null, null, []]\n',
+    *(
+        b'[2, "DIGEST", 1]\n["etc/a", "file", "", 0, 0, null, null, %s]\n' % attributes
+        for attributes in (b"null", b"[7]", b"[[]]", b'[["user.a"]]', b'[[7, "x"]]', b'[["user.a\\u0000", "x"]]', b'[["user.a", "x", "y"]]')
+    ),
+    b'[2, "DIGEST", 1]\n["link/x", "file", "", 0, 0, null, null, []]\n',
 ]
 
 
@@ -311,6 +316,33 @@ def test_owners_are_kept_on_request_and_only_by_root(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(InvalidOption, match="only root"):
         extract(tmp_path / "dest", image, preserve=["owner"])
+
+
+@pytest.mark.parametrize("damage", ["changed", "removed"])
+def test_a_file_whose_kept_attribute_differs_is_extracted_again(tmp_path: Path, damage: str) -> None:
+    needs_root()
+    image = image_of(layer(Item("f", "f", xattrs=(("user.note", "from the image"),)), Item("plain", "p")))
+    succeed(tmp_path, image, preserve=["xattrs"])
+    assert not succeed(tmp_path, image, preserve=["xattrs"]).changed
+
+    if damage == "changed":
+        os.setxattr(tmp_path / "f", "user.note", b"other")
+    else:
+        os.removexattr(tmp_path / "f", "user.note")
+
+    assert extract(tmp_path, image, preserve=["xattrs"], check=True).changed
+    succeed(tmp_path, image, preserve=["xattrs"])
+    assert os.getxattr(tmp_path / "f", "user.note") == b"from the image"
+    os.setxattr(tmp_path / "plain", "user.other", b"that no image has")
+    assert not succeed(tmp_path, image, preserve=["xattrs"]).changed
+
+
+def test_an_attribute_that_the_file_system_drops_is_not_missed_by_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    needs_root()
+    image = image_of(layer(Item("f", "f", xattrs=(("user.note", "from the image"),))))
+    monkeypatch.setattr(os, "setxattr", lambda *_arguments: None)
+    succeed(tmp_path, image, preserve=["xattrs"])
+    assert not succeed(tmp_path, image, preserve=["xattrs"]).changed
 
 
 def test_a_tar_has_the_same_tree_and_the_same_bytes(tmp_path: Path) -> None:

@@ -20,15 +20,18 @@ from ...files import read_open_chunks
 from ...folders import Folder
 from ...limits import MAX_TREE_ENTRIES
 from ...oci.digest import hash_stream
-from .tree_writer import ParentFolders
+from .tree_writer import Attributes, ParentFolders, read_attributes
 
 PREFIX = ".longshore-extract-"
 _MAX_LINE = 64 * 1024
-_VERSION = 1
+_VERSION = 2
 
 
 class TreeEntry(t.NamedTuple):
-    """A file, a folder or a link below the destination. `value` is the digest of a file, or the target of a link; owner and group are None unless kept."""
+    """A file, a folder or a link below the destination. `value` is the digest of a file, or the target of a link.
+
+    `owner` and `group` are None, and `attributes` is empty, unless they are kept. Those of folders are not checked.
+    """
 
     parts: Parts
     kind: str
@@ -37,6 +40,7 @@ class TreeEntry(t.NamedTuple):
     mode: int = 0
     owner: t.Optional[int] = None  # noqa: UP045 - the annotations are evaluated on Python 3.9
     group: t.Optional[int] = None  # noqa: UP045
+    attributes: Attributes = ()
 
     def matches(self, parent: Folder, status: os.stat_result, *, with_mode: bool) -> bool:
         """Return True if the entry in PARENT with STATUS is this one. A file is hashed: times and sizes prove nothing. Raises OSError."""
@@ -49,7 +53,11 @@ class TreeEntry(t.NamedTuple):
             return stat.S_ISLNK(status.st_mode) and os.readlink(name, dir_fd=parent.descriptor) == self.value
         if not stat.S_ISREG(status.st_mode) or status.st_size != self.size or (with_mode and stat.S_IMODE(status.st_mode) != self.mode):
             return False
-        return str(hash_stream(read_open_chunks(parent.open_file(name), parent.path_of(name)))[0]) == self.value
+        descriptor = parent.open_file(name)
+        if self.attributes and read_attributes(descriptor, [attribute for attribute, _hash in self.attributes]) != self.attributes:
+            os.close(descriptor)
+            return False
+        return str(hash_stream(read_open_chunks(descriptor, parent.path_of(name)))[0]) == self.value
 
 
 def record_name(key: t.Any) -> str:
@@ -61,7 +69,7 @@ def write_lines(image: str, entries: t.Collection[TreeEntry]) -> t.Iterator[byte
     """Yield the lines of a record of ENTRIES from IMAGE, a digest."""
     yield _line([_VERSION, image, len(entries)])
     for entry in entries:
-        yield _line(["/".join(entry.parts), entry.kind, entry.value, entry.size, entry.mode, entry.owner, entry.group])
+        yield _line(["/".join(entry.parts), entry.kind, entry.value, entry.size, entry.mode, entry.owner, entry.group, entry.attributes])
 
 
 def _line(value: t.Any) -> bytes:
@@ -82,12 +90,21 @@ def read_entries(folder: Folder, name: str, image: str) -> t.Iterator[TreeEntry]
         if (version, digest) != (_VERSION, image) or not 0 < count <= MAX_TREE_ENTRIES:
             raise InvalidRecord("the record is of another image")
         for _number in range(count):
-            path, kind, value, size, mode, owner, group = _parse(file.readline(_MAX_LINE), [str, str, str, int, int, object, object])
+            path, kind, value, size, mode, owner, group, attributes = _parse(
+                file.readline(_MAX_LINE), [str, str, str, int, int, object, object, list]
+            )
             *folders, name = path.split("/")
             parts = (*map(sys.intern, folders), name)  # most entries share the names of their folders
             if any(part in ("", ".", "..") or "\0" in part for part in parts) or kind not in (FILE, FOLDER, SYMLINK):
                 raise InvalidRecord("the record is damaged")
-            yield TreeEntry(parts, kind, value, size, mode, owner, group)
+            yield TreeEntry(parts, kind, value, size, mode, owner, group, _parse_attributes(attributes))
+
+
+def _parse_attributes(found: list[t.Any]) -> Attributes:
+    for pair in found:
+        if not isinstance(pair, list) or len(pair) != 2 or not isinstance(pair[0], str) or "\0" in pair[0]:
+            raise InvalidRecord("the record is damaged")
+    return tuple((name, value) for name, value in found)
 
 
 class InvalidRecord(LongshoreError):
@@ -115,7 +132,7 @@ def find_unchanged(folder: Folder, name: str, image: str, *, keep: bool, with_mo
             if status is None or not (keep or entry.matches(parent, status, with_mode=with_mode)):
                 return None
             entries.append(entry)
-    except (InvalidRecord, InputOutputError, OSError):
+    except (InvalidRecord, InputOutputError, OSError, UnicodeEncodeError):
         return None  # the real run reports what can't be read or written
     finally:
         parents.close()

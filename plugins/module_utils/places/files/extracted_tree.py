@@ -197,11 +197,11 @@ def _write_tree(
             for origin, member, reader in _members_of(layer, number, {origin for origin in wanted if origin[0] == number}):
                 first, *others = wanted.pop(origin)
                 found = read_metadata(member)
-                digest, size = writer.add_file(first, found, reader.content())
+                file = writer.add_file(first, found, reader.content())
                 owner = (found.owner, found.group) if owners else (None, None)
                 mode = restrict_mode(found.mode, preserve, is_folder=False)
                 for parts in (first, *others):
-                    entries[parts] = TreeEntry(parts, FILE, str(digest), size, mode, *owner)
+                    entries[parts] = TreeEntry(parts, FILE, str(file.digest), file.size, mode, owner[0], owner[1], file.attributes)
                     if extraction.tar is not None:
                         metadata[parts] = found
                 for parts in others:

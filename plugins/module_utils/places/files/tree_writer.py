@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import stat
 import typing as t
@@ -65,6 +67,32 @@ def kept_xattrs(metadata: Metadata, preserve: t.Collection[str]) -> list[tuple[s
     ]
 
 
+# The kept extended attributes of a file: the name of each, and the SHA-256 of its value in hex; None if the file system dropped it.
+Attributes = tuple[tuple[str, t.Optional[str]], ...]
+
+
+def read_attributes(descriptor: int, names: t.Iterable[str]) -> Attributes:
+    """Return the extended attributes NAMES of an open file. Raises OSError."""
+    return tuple((name, _hash_attribute(descriptor, name)) for name in names)
+
+
+def _hash_attribute(descriptor: int, name: str) -> str | None:
+    try:
+        return hashlib.sha256(os.getxattr(descriptor, name)).hexdigest()
+    except OSError as error:
+        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
+            return None
+        raise
+
+
+class WrittenFile(t.NamedTuple):
+    """A file as it is on the disk."""
+
+    digest: Digest
+    size: int
+    attributes: Attributes
+
+
 class TreeWriter:
     """Writes files, folders and links below ROOT, a new folder that only this run uses. PRESERVE lists what is kept of owners, attributes and setuid bits.
 
@@ -86,21 +114,23 @@ class TreeWriter:
             with parent.make_folder(parts[-1], mode) as folder:
                 self._set_metadata(folder.descriptor, metadata, mode)
 
-    def add_file(self, parts: Parts, metadata: Metadata, chunks: t.Iterable[bytes]) -> tuple[Digest, int]:
-        """Create a file with the bytes of CHUNKS, and return its digest and size."""
+    def add_file(self, parts: Parts, metadata: Metadata, chunks: t.Iterable[bytes]) -> WrittenFile:
+        """Create a file with the bytes of CHUNKS, and return what was written."""
         with naming_path_in_errors(format_path(parts)):
             parent = self._open_parent(parts)
             descriptor = parent.create_file(parts[-1])
             try:
                 file = FileWriter(descriptor, format_path(parts))
                 digest, size = hash_stream(_written(chunks, file))
-                self._set_metadata(descriptor, metadata, restrict_mode(metadata.mode, self._preserve, is_folder=False))
+                names = self._set_metadata(descriptor, metadata, restrict_mode(metadata.mode, self._preserve, is_folder=False))
+                # File systems may store an attribute in another form, or drop it: an access list that says the same as the mode.
+                attributes = read_attributes(descriptor, names)
                 os.utime(descriptor, (metadata.modified, metadata.modified))
             except OverflowError as error:
                 raise UnsupportedFormat(f"{format_path(parts)} has a modification time that this system can't store") from error
             finally:
                 os.close(descriptor)
-            return digest, size
+            return WrittenFile(digest, size, attributes)
 
     def add_hard_link(self, parts: Parts, existing: Parts) -> None:
         """Create another name of the file EXISTING, which this writer has created."""
@@ -130,12 +160,15 @@ class TreeWriter:
         except NotADirectoryError as error:
             raise UnsupportedFormat(f"{format_path(parts)} lies below something that is no folder") from error
 
-    def _set_metadata(self, descriptor: int, metadata: Metadata, mode: int) -> None:
+    def _set_metadata(self, descriptor: int, metadata: Metadata, mode: int) -> list[str]:
+        """Set what is kept, and return the names of the extended attributes."""
         if OWNER in self._preserve:
             os.fchown(descriptor, metadata.owner, metadata.group)
         os.fchmod(descriptor, mode)  # a change of the owner clears setuid bits
-        for key, value in kept_xattrs(metadata, self._preserve):
-            os.setxattr(descriptor, key[len(_XATTR) :], value.encode("utf-8", "surrogateescape"))
+        kept = [(key[len(_XATTR) :], value) for key, value in kept_xattrs(metadata, self._preserve)]
+        for name, value in kept:
+            os.setxattr(descriptor, name, value.encode("utf-8", "surrogateescape"))
+        return [name for name, _value in kept]
 
 
 def _written(chunks: t.Iterable[bytes], file: FileWriter) -> t.Iterator[bytes]:

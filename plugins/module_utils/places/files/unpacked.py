@@ -80,8 +80,8 @@ class _Unpacker:
         if parts in self._entries:
             raise self._refuse(member.name, "is there twice")
         if member.kind == FILE:
-            digest, size = self._writer.add_file(parts, metadata, reader.content())
-            self._record(TreeEntry(parts, FILE, str(digest), size, restrict_mode(metadata.mode, (), is_folder=False)))
+            file = self._writer.add_file(parts, metadata, reader.content())
+            self._record(TreeEntry(parts, FILE, str(file.digest), file.size, restrict_mode(metadata.mode, (), is_folder=False)))
         elif member.kind == LINK:
             existing = self._entries.get(self._place(member.target))
             if existing is None or existing.kind != FILE:
