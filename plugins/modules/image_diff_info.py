@@ -9,10 +9,10 @@ short_description: Show what differs between two images of any places
 version_added: 1.0.0
 description:
   - Compares two images, each at a registry, in a store, an OCI layout, an archive or an engine. Neither is run, and the module writes nothing.
-  - Returns for each platform which layers both have, how many bytes a place with the first image is missing of the second, and which settings and files
-    differ.
-  - For files the layers are read as streams, and nothing is stored. Layers that both images have at the bottom are read once, and none if all are the same.
-    Layers of an image at a registry are downloaded. With O(contents=false) no layer is read.
+  - Returns for each platform which layers both have, how many bytes a place with the first image is missing of the second, and which settings,
+    packages and files differ.
+  - For packages and files the layers are read as streams, and nothing is stored. Layers that both images have at the bottom are read
+    once, and none if all are the same. Layers of an image at a registry are downloaded. With O(contents=false) no layer is read.
   - Most tasks set O(before) and O(after), and some also O(platform). The other options are mainly for credentials, connections and the store.
   - With C(--diff), Ansible shows a diff only of tasks that changed something. With C(changed_when), as in the first example, it shows the differences.
 options:
@@ -29,7 +29,7 @@ options:
     type: str
     required: true
   contents:
-    description: Whether to compare files, for which layers are read. With V(false), only manifests and configs are compared.
+    description: Whether to compare packages and files, for which layers are read. With V(false), only manifests and configs are compared.
     type: bool
     default: true
   files_limit:
@@ -215,6 +215,69 @@ config:
       description: The value in the second image, as it is there. Null if it is not set.
       type: raw
       sample: 1.27.3
+packages:
+  description:
+    - The packages that differ, by type and name. Packages are those of dpkg, apk, RPM, Python, npm, Go and Java.
+    - One version in place of one other is a change. If an image has several versions of a package, those that differ are added and removed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    platform:
+      description: The platform.
+      type: str
+      sample: linux/amd64
+    change:
+      description: V(added), V(removed) or V(changed).
+      type: str
+      sample: changed
+    type:
+      description: V(deb), V(apk), V(rpm), V(python), V(npm), V(go) or V(java).
+      type: str
+      sample: deb
+    name:
+      description: The name of the package.
+      type: str
+      sample: openssl
+    architecture:
+      description: The architecture, null if the package has none.
+      type: str
+      sample: amd64
+    before:
+      description: The version in the first image, null if it doesn't have the package.
+      type: str
+      sample: 3.0.15-1
+    after:
+      description: The version in the second image, null if it doesn't have the package.
+      type: str
+      sample: 3.0.16-1
+unreadable:
+  description:
+    - The files that should describe packages and can't be read, so that RV(packages) may be incomplete.
+    - Only images in which layers differ are searched.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    platform:
+      description: The platform.
+      type: str
+      sample: linux/amd64
+    image:
+      description: V(before) or V(after).
+      type: str
+      sample: after
+    path:
+      description: The path of the file in the image.
+      type: str
+      sample: /var/lib/rpm/Packages
+    error:
+      description: The cause, as a word that is the same in all versions.
+      type: str
+      sample: unsupported_format
+    msg:
+      description: The cause as a sentence.
+      type: str
 files:
   description:
     - The files of the artifact or image, in order.

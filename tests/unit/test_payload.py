@@ -18,7 +18,7 @@ MOST = {
     "image_attest": (147, 835),
     "image_copy": (210, 1210),
     "image_deliver": (131, 790),
-    "image_diff_info": (184, 1040),
+    "image_diff_info": (202, 1115),
     "image_extract": (221, 1260),
     "image_history_info": (183, 1035),
     "image_index": (115, 670),

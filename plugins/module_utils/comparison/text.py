@@ -12,6 +12,7 @@ import typing as t
 from ..oci.text import format_size, sanitise
 from .files import FileChange, FileValue
 from .layers import ADDED, REMOVED, LayerChange
+from .packages import PackageChange
 from .settings import SettingChange
 
 _MAX_VALUE = 300  # characters of one value
@@ -60,6 +61,13 @@ def add_settings(lines: Lines, changes: t.Iterable[SettingChange]) -> None:
 
 def _format_value(value: object) -> str:
     return sanitise(value if isinstance(value, str) else json.dumps(value, sort_keys=True), _MAX_VALUE)
+
+
+def add_packages(lines: Lines, changes: t.Iterable[PackageChange]) -> None:
+    """Add a line for each package that is not the same. Names and versions are safe to print already."""
+    for change in changes:
+        name = f"  package {change.type} {change.name}"
+        lines.add(*(f"{name} {version}" if version is not None else None for version in (change.before, change.after)))
 
 
 def add_files(lines: Lines, changes: t.Iterable[FileChange]) -> None:

@@ -71,6 +71,14 @@ class PackageCollector:
         self._known: dict[Package, Package] = {}
         self._records = 0
 
+    def copy_for(self, layers: t.Sequence[Digest], label: str) -> PackageCollector:
+        """Return a collector with all that was read so far, for another image that begins with the same layers."""
+        copied = PackageCollector(layers, self._types, label)
+        copied._parsed, copied._releases, copied._known = dict(self._parsed), dict(self._releases), dict(self._known)
+        copied._versions = {path: list(origins) for path, origins in self._versions.items()}
+        copied._records = self._records
+        return copied
+
     def add(self, origins: t.Sequence[Origin], path: str, is_executable: bool, size: int, content: t.Iterator[bytes]) -> None:
         """Read the file of a member if it describes packages. PATH has no first slash. A damaged file is remembered, and is no error.
 

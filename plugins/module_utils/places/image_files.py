@@ -2,22 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read the files of two images from their layers. Layers that both have at the bottom are read once."""
+"""Read the files and packages of two images from their layers. Layers that both have at the bottom are read once."""
 
 from __future__ import annotations
 
 import collections
+import hashlib
 import typing as t
 
 from ..archive.image_tree import FolderNode, ImageTree, LinkNode, Node, Origin, Parts
 from ..archive.metadata import Metadata, read_metadata
 from ..archive.tar import FILE, OTHER, TarMember
 from ..comparison.files import FileValue
+from ..contents.collector import ImagePackages, PackageCollector
+from ..contents.package import TYPES
 from ..errors import UnsupportedFormat
 from ..limits import MAX_TREE_ENTRIES, MAX_TREE_TEXT
-from ..oci.digest import hash_stream
+from ..oci.digest import Digest, hash_stream
 from ..oci.manifest import Descriptor
 from ..transfer.interfaces import Source
+from .image_packages import collect_packages, list_origins
 from .layers import LayerStream, apply_layers
 
 _XATTR = "SCHILY.xattr."
@@ -37,8 +41,9 @@ class SharedLayers(t.NamedTuple):
 class LayeredFiles:
     """The files of an image while its layers are applied, the lowest first. Contents are hashed and not kept."""
 
-    def __init__(self, below: LayeredFiles | None = None) -> None:
-        """With BELOW, begin with the files of that image, which doesn't change."""
+    def __init__(self, below: LayeredFiles | None = None, collector: PackageCollector | None = None) -> None:
+        """With BELOW, begin with the files of that image, which doesn't change. COLLECTOR gets each file that may describe packages."""
+        self._collector = collector
         self._tree: ImageTree = ImageTree(remember=True) if below is None else below._tree.copy()
         self._values: t.MutableMapping[Origin, FileValue] = {} if below is None else collections.ChainMap({}, below._values)
         self._layers: int = 0 if below is None else below._layers
@@ -60,14 +65,36 @@ class LayeredFiles:
                 yield member
                 continue
             if member.kind == FILE:
-                digest, size = hash_stream(stream.content())
-                value = _value("file", metadata, size, str(digest))
+                digest = self._read_content(member, [(number, position) for number in numbers], stream.content())
+                value = _value("file", metadata, member.size, str(digest))
             else:
                 value = _value("device", metadata)
             for number in numbers:
                 self._values[number, position] = value
             # The tree needs the headers of folders and links only, and half a kilobyte for each file is much.
             yield TarMember(member.name, member.kind, member.offset, member.size, member.target)
+
+    def _read_content(self, member: TarMember, origins: t.Sequence[Origin], content: t.Iterator[bytes]) -> Digest:
+        """Return the digest of a file, whose packages are collected while it is hashed."""
+        if self._collector is None or not member.size:
+            return hash_stream(content)[0]
+        hasher = hashlib.sha256()
+
+        def hashed() -> t.Iterator[bytes]:
+            for piece in content:
+                hasher.update(piece)
+                yield piece
+
+        pieces = hashed()
+        collect_packages(self._collector, member, origins, pieces)
+        for _rest in pieces:
+            pass
+        return Digest("sha256", hasher.hexdigest())
+
+    @property
+    def packages(self) -> ImagePackages:
+        """Return the packages that the files describe. Raises UnsupportedFormat if too many of them can't be read."""
+        return self._collector.finish(list_origins(self._tree)) if self._collector is not None else ImagePackages((), ())
 
     def _count(self, member: TarMember, metadata: Metadata, what: str) -> None:
         """Raise UnsupportedFormat beyond the limits of one image. The tree counts only what is applied to it."""
@@ -103,10 +130,14 @@ def _value(kind: str, metadata: Metadata, size: int = 0, digest: str | None = No
 
 
 def read_both(before: LayerPlace, after: LayerPlace, shared: LayerPlace, layers: SharedLayers) -> tuple[LayeredFiles, LayeredFiles]:
-    """Return the files of two images. SHARED is the place from which the layers at the bottom of both are read."""
-    bottom = LayeredFiles()
+    """Return the files and packages of two images. SHARED is the place from which the layers at the bottom of both are read."""
+    collector = PackageCollector([layer.digest for layer in layers.bottom], TYPES, shared[1])
+    bottom = LayeredFiles(None, collector)
     bottom.apply(shared, layers.bottom)
-    one, other = LayeredFiles(bottom), LayeredFiles(bottom)
-    one.apply(before, layers.before)
-    other.apply(after, layers.after)
-    return one, other
+
+    def read(place: LayerPlace, upper: t.Sequence[Descriptor]) -> LayeredFiles:
+        files = LayeredFiles(bottom, collector.copy_for([layer.digest for layer in (*layers.bottom, *upper)], place[1]))
+        files.apply(place, upper)
+        return files
+
+    return read(before, layers.before), read(after, layers.after)

@@ -26,7 +26,7 @@ def read_packages(source: Source, layers: t.Sequence[Descriptor], label: str, ty
     """
     reader = _Reader(PackageCollector([layer.digest for layer in layers], types, label))
     apply_layers(reader.tree, source, layers, label, reader.visit)
-    return reader.collector.finish(reader.files())
+    return reader.collector.finish(list_origins(reader.tree))
 
 
 class _Reader:
@@ -39,19 +39,24 @@ class _Reader:
     def visit(self, stream: LayerStream, numbers: t.Sequence[int]) -> t.Iterator[TarMember]:
         for position, member in enumerate(stream):
             if member.kind == FILE and member.size:
-                path = posixpath.normpath("/" + member.name).lstrip("/")
-                is_executable = bool(read_metadata(member).mode & 0o111)
-                self.collector.add([(number, position) for number in numbers], path, is_executable, member.size, stream.content())
+                collect_packages(self.collector, member, [(number, position) for number in numbers], stream.content())
             # The tree needs the headers of folders and links only, and half a kilobyte for each file is much.
             yield TarMember(member.name, member.kind, member.offset, member.size, member.target) if member.kind in (FILE, OTHER) else member
 
-    def files(self) -> t.Iterator[tuple[str, Origin]]:
-        """Yield the path of each file that the image has, and the member that it comes from."""
-        pending: list[tuple[str, Node]] = [(name, node) for name, node in self.tree.root.children.items()]
-        while pending:
-            path, node = pending.pop()
-            if isinstance(node, FileNode):
-                if node.origin is not None:
-                    yield path, node.origin
-            elif not isinstance(node, tuple):
-                pending += [(f"{path}/{name}", child) for name, child in node.children.items()]
+
+def collect_packages(collector: PackageCollector, member: TarMember, origins: t.Sequence[Origin], content: t.Iterator[bytes]) -> None:
+    """Read the packages that a file of a layer describes. It is the member at ORIGINS. Raises the errors of `PackageCollector.add`."""
+    path = posixpath.normpath("/" + member.name).lstrip("/")
+    collector.add(origins, path, bool(read_metadata(member).mode & 0o111), member.size, content)
+
+
+def list_origins(tree: ImageTree) -> t.Iterator[tuple[str, Origin]]:
+    """Yield the path of each file that the image has, and the member that it comes from."""
+    pending: list[tuple[str, Node]] = [(name, node) for name, node in tree.root.children.items()]
+    while pending:
+        path, node = pending.pop()
+        if isinstance(node, FileNode):
+            if node.origin is not None:
+                yield path, node.origin
+        elif not isinstance(node, tuple):
+            pending += [(f"{path}/{name}", child) for name, child in node.children.items()]

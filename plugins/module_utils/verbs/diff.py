@@ -12,7 +12,9 @@ import typing as t
 from ..comparison import text
 from ..comparison.files import FileChange, FileChanges, compare_files
 from ..comparison.layers import ADDED, CHANGED, KEPT, REMOVED, Layer, LayerChange, compare_layers, count_shared_bottom
+from ..comparison.packages import PackageChange, compare_packages
 from ..comparison.settings import Name, SettingChange, compare_settings, read_settings
+from ..contents.package import Unreadable
 from ..errors import ImageNotFound, UnsupportedFormat
 from ..oci.config import ImageConfig
 from ..oci.digest import Digest
@@ -25,6 +27,10 @@ from ..places.image_source import ImageSource
 from ..places.platforms import select_complete
 
 Facts = dict[str, t.Any]
+
+
+class _HasRow(t.Protocol):
+    def row(self) -> Facts: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +95,10 @@ def _read_platform(source: ImageSource, label: str, node: ImageNode) -> Platform
 
 @dataclasses.dataclass(frozen=True)
 class PlatformDifference:
-    """What differs for one platform. `before` or `after` is None if that image doesn't have the platform, and then nothing is compared."""
+    """What differs for one platform. `before` or `after` is None if that image doesn't have the platform, and then nothing is compared.
+
+    `unreadable` are the package databases that can't be read, each with the image that it is in.
+    """
 
     platform: str | None
     before: PlatformImage | None
@@ -97,6 +106,8 @@ class PlatformDifference:
     layers: t.Sequence[LayerChange] = ()
     settings: t.Sequence[SettingChange] = ()
     files: t.Sequence[FileChange] = ()
+    packages: t.Sequence[PackageChange] = ()
+    unreadable: t.Sequence[tuple[str, Unreadable]] = ()
 
     @classmethod
     def compare(cls, before: PlatformImage, after: PlatformImage) -> PlatformDifference:
@@ -130,6 +141,7 @@ class PlatformDifference:
         lines.add(name if self.before is not None else None, name if self.after is not None else None)
         text.add_settings(lines, self.settings)
         text.add_layers(lines, self.layers)
+        text.add_packages(lines, self.packages)
         text.add_files(lines, self.files)
         size = count_bytes(self.to_move)
         lines.add(None, f"  {format_size(size)} to move" if size else None)
@@ -159,44 +171,60 @@ def compare_images(before: ComparedImage, after: ComparedImage) -> list[Platform
     return differences
 
 
-def _read_files(before: ComparedImage, after: ComparedImage, difference: PlatformDifference) -> t.Iterator[FileChange]:
-    """Yield the files that differ on one platform. No layer is read if all are the same, and those at the bottom of both images only once."""
+def read_contents(before: ComparedImage, after: ComparedImage, difference: PlatformDifference, changes: FileChanges) -> PlatformDifference:
+    """Return DIFFERENCE with the packages and files that differ, of which CHANGES keeps some.
+
+    No layer is read if all are the same, and those at the bottom of both images only once. Raises CorruptArchive, DigestMismatch and UnsupportedFormat for
+    layers that can't be read.
+    """
     if difference.before is None or difference.after is None:
-        return
+        return difference
     old, new = difference.before.node.manifest.layers, difference.after.node.manifest.layers
     number = count_shared_bottom(difference.before.layers, difference.after.layers)
-    layers = SharedLayers(old[:number], old[number:], new[number:])
-    if not layers.before and not layers.after:
-        return
+    if number == len(old) == len(new):
+        return difference
     one, other = (before.source.source, before.label), (after.source.source, after.label)
     if before.source.costs_requests and not after.source.costs_requests:
-        files = read_both(one, other, other, layers._replace(bottom=new[:number]))
+        files = read_both(one, other, other, SharedLayers(new[:number], old[number:], new[number:]))
     else:
-        files = read_both(one, other, one, layers)
-    yield from compare_files(*(read.entries() for read in files))
+        files = read_both(one, other, one, SharedLayers(old[:number], old[number:], new[number:]))
+    found = [read.packages for read in files]
+    versions = ([((package.type, package.name, package.architecture or ""), package.version) for package in each.packages] for each in found)
+    return dataclasses.replace(
+        difference,
+        files=changes.keep(compare_files(*(read.entries() for read in files))),
+        packages=compare_packages(*versions),
+        unreadable=[(image, database) for image, each in zip(("before", "after"), found) for database in each.unreadable],
+    )
 
 
 def describe_difference(before: ComparedImage, after: ComparedImage, files_limit: int | None) -> Facts:
     """Return the results of image_diff_info: rows for playbooks, and two texts whose diff people read. Without FILES_LIMIT no layer is read.
 
-    Raises CorruptArchive, DigestMismatch and UnsupportedFormat for layers that can't be read.
+    Raises the errors of `read_contents`.
     """
     differences = compare_images(before, after)
     changes = FileChanges(files_limit or 0)
     if files_limit is not None:
-        differences = [dataclasses.replace(each, files=changes.keep(_read_files(before, after, each))) for each in differences]
+        differences = [read_contents(before, after, difference, changes) for difference in differences]
     lines = text.Lines()
     for difference in differences:
         difference.add_lines(lines)
     old, new = lines.texts
+
+    def rows(part: t.Callable[[PlatformDifference], t.Iterable[_HasRow]]) -> list[Facts]:
+        return [{"platform": difference.platform, **change.row()} for difference in differences for change in part(difference)]
+
     return {
         "before": before.facts(),
         "after": after.facts(),
         "different": any(difference.change != KEPT for difference in differences),
         "platforms": [difference.facts() for difference in differences],
-        "layers": [{"platform": difference.platform, **layer.row()} for difference in differences for layer in difference.layers],
-        "config": [{"platform": difference.platform, **setting.row()} for difference in differences for setting in difference.settings],
-        "files": [{"platform": each.platform, **file.row()} for each in differences for file in each.files],
+        "layers": rows(lambda difference: difference.layers),
+        "config": rows(lambda difference: difference.settings),
+        "packages": rows(lambda difference: difference.packages),
+        "unreadable": [{"platform": each.platform, "image": image, **found.row()} for each in differences for image, found in each.unreadable],
+        "files": rows(lambda difference: difference.files),
         "files_left_out": changes.left_out,
         "file_counts": changes.counts if files_limit is not None else None,
         "bytes_to_move": count_bytes(blob for difference in differences for blob in difference.to_move),

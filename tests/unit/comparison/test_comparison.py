@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.longshore.images.plugins.module_utils.comparison import text
 from ansible_collections.longshore.images.plugins.module_utils.comparison.files import FileChanges, FileValue, compare_files
 from ansible_collections.longshore.images.plugins.module_utils.comparison.layers import Layer, compare_layers, count_shared_bottom
+from ansible_collections.longshore.images.plugins.module_utils.comparison.packages import PackageChange, compare_packages, summarise_packages
 from ansible_collections.longshore.images.plugins.module_utils.comparison.settings import SettingChange, compare_settings, read_settings
 from ansible_collections.longshore.images.plugins.module_utils.oci.config import ImageConfig
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
@@ -152,3 +153,38 @@ def test_a_path_that_is_no_utf8_or_controls_a_terminal_can_be_shown() -> None:
     change.row()["path"].encode()
     change.row()["after"]["target"].encode()
     assert lines.texts[1].removesuffix("\n").isprintable()
+
+
+def packages(text: str) -> list[tuple[tuple[str, str, str], str]]:
+    """Return a package for each word of TEXT, such as `nginx=1.27.2`."""
+    return [(("deb", name, "amd64"), version) for name, _equals, version in (word.partition("=") for word in text.split())]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("", "", ""),
+        ("a=1 b=1", "b=1 a=1", ""),
+        ("nginx=1.27.2 openssl=3.0.15 x=1", "nginx=1.27.3 openssl=3.0.16 x=1", "nginx 1.27.2 -> 1.27.3, openssl 3.0.15 -> 3.0.16"),
+        ("a=1", "b=1", "a 1 removed, b 1 added"),
+        ("a=1 a=2", "a=2 a=3", "a 1 -> 3"),
+        ("a=1 a=2", "a=3", "a 1 removed, a 2 removed, a 3 added"),
+        ("a=1 a=1", "a=1", ""),
+    ],
+)
+def test_packages_are_compared_by_name(before: str, after: str, expected: str) -> None:
+    assert summarise_packages(compare_packages(packages(before), packages(after))) == expected
+
+
+def test_packages_of_other_types_and_architectures_are_others() -> None:
+    changes = compare_packages([(("deb", "a", "amd64"), "1")], [(("deb", "a", "arm64"), "1"), (("npm", "a", ""), "1")])
+    assert [(change.change, change.row()["type"], change.row()["architecture"]) for change in changes] == [
+        ("removed", "deb", "amd64"),
+        ("added", "deb", "arm64"),
+        ("added", "npm", None),
+    ]
+
+
+def test_a_summary_of_many_packages_ends() -> None:
+    changes = [PackageChange("deb", f"p{number}", "", None, "1") for number in range(25)]
+    assert summarise_packages(changes).endswith("p19 1 added and 5 more")
