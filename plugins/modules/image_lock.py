@@ -35,6 +35,14 @@ options:
       - V(false) keeps the locked digests, adds new names, and warns of tags that have moved, which RV(drift) lists.
     type: bool
     default: false
+  show_changes:
+    description:
+      - Whether to show which packages changed in the image of each tag that has moved, in RV(drift), in the warning about it, and with C(--diff) also if
+        O(update) locks the new digest.
+      - The layers in which the images differ are downloaded, as M(longshore.images.image_diff_info) does it. Nothing of them is stored.
+      - If one of the images can't be read, the task warns of it, and doesn't fail.
+    type: bool
+    default: false
   platform:
     description:
       - The platforms to record of a multi-platform image, as C(os/arch) or C(os/arch/variant), or V(all). The task fails if the index of an image is
@@ -55,6 +63,7 @@ extends_documentation_fragment:
 author:
   - Longshore contributors (@longshore)
 seealso:
+  - module: longshore.images.image_diff_info
   - module: longshore.images.image_pull
 """
 
@@ -76,6 +85,13 @@ EXAMPLES = r"""
 - name: Show the tags that have moved since they were locked
   ansible.builtin.debug:
     msg: "{{ locked.drift }}"
+
+- name: Update the lock file, and show which packages changed with --diff
+  longshore.images.image_lock:
+    name: docker.io/library/nginx:1.27
+    path: "{{ playbook_dir }}/files/images.lock"
+    update: true
+    show_changes: true
 
 - name: Pull the locked images on all hosts
   longshore.images.image_pull:
@@ -126,6 +142,16 @@ drift:
     current_digest:
       description: The digest that the tag points at now. Null when the registry no longer has the tag.
       type: str
+    changes:
+      description: The packages that changed, as one text. Null if they could not be compared. Only with O(show_changes), and if the registry has the tag.
+      type: str
+      sample: nginx 1.27.2 -> 1.27.3, openssl 3.0.15 -> 3.0.16
+    packages:
+      description:
+        - The packages that changed, with the keys of RV(longshore.images.image_diff_info#module:packages). Null if they could not be compared.
+        - Only with O(show_changes), and if the registry has the tag.
+      type: list
+      elements: dict
 lock:
   description:
     - The content of the lock file without its times, in the form that O(longshore.images.image_pull#module:lock) accepts. In check mode, the content that
@@ -251,6 +277,7 @@ def argument_spec() -> Arguments:
         .extended(
             name={"type": "list", "elements": "str", "required": True},
             update={"type": "bool", "default": False},
+            show_changes={"type": "bool", "default": False},
         )
         .accepting(STORE + PROGRESS + ENGINE)
     )
@@ -272,6 +299,7 @@ def plan(task: RegistryTask) -> Plan:
         mode=initial_mode(params["path"], params["mode"]),
         workers=task.workers,
         trust=read_trust(task.params),
+        show_changes=params["show_changes"],
     )
 
 

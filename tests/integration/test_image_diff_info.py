@@ -20,7 +20,7 @@ from tests.support.docker_daemon import DockerDaemon
 from tests.support.images import Image, make_artifact, make_image, make_index, make_layer
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry
-from tests.support.rootfs import Item, layer
+from tests.support.rootfs import Item, dpkg_layer, layer
 
 BASE = make_layer("base", 5000)
 BEFORE = make_image("before", 1, shared=[BASE])
@@ -92,15 +92,9 @@ def test_images_of_any_two_places_are_compared(site: Site, old: str, new: str) -
     assert [line for line in before if str(BEFORE.layers[0].digest) in line and line in after]
 
 
-def dpkg(**versions: str) -> bytes:
-    """Return a layer with the database of dpkg."""
-    status = "".join(f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: {text}\n\n" for name, text in versions.items())
-    return gzip.compress(layer(Item("var/lib/dpkg"), Item("var/lib/dpkg/status", status, 0o644)), mtime=0)
-
-
 @pytest.mark.parametrize(("old", "new"), [("registry", "store"), ("archive", "engine"), ("engine", "registry")])
 def test_packages_are_compared_above_the_layers_that_both_have(site: Site, old: str, new: str) -> None:
-    base, patched = dpkg(nginx="1.27.2", openssl="3.0.15", tzdata="1"), dpkg(nginx="1.27.3", openssl="3.0.16", tzdata="1", curl="8")
+    base, patched = dpkg_layer(nginx="1.27.2", openssl="3.0.15", tzdata="1"), dpkg_layer(nginx="1.27.3", openssl="3.0.16", tzdata="1", curl="8")
     before, after = make_image("app", 1, shared=[base]), make_image("app", 1, shared=[base, patched])
     found = compare(site, site.put(old, before, "1"), site.put(new, after, "2"))
 

@@ -22,6 +22,7 @@ from tests.support.images import make_image
 from tests.support.locks import HOST, OTHER, LockScene, first, second
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry, free_port
+from tests.support.rootfs import dpkg_layer
 
 # The states: each prepares registry and lock file, and returns the options.
 
@@ -185,6 +186,41 @@ def test_a_moved_tag_is_reported_and_locked_only_on_request(locking: LockScene) 
     assert taken["images"][0]["previous_digest"] == str(first().root.digest)
     assert taken["diff"]["before"][locking.name()]["digest"] == str(first().root.digest)
     assert taken["diff"]["after"][locking.name()]["digest"] == str(second().root.digest)
+
+
+def test_the_packages_of_a_moved_tag_are_shown_on_request(locking: LockScene) -> None:
+    before = dpkg_layer(nginx="1.27.2", openssl="3.0.15")
+    images = [make_image("app", 1, HOST, shared=[before]), make_image("app", 1, HOST, shared=[before, dpkg_layer(nginx="1.27.3", openssl="3.0.16")])]
+    locking.registry.put(images[0], locking.repository, "1")
+    assert locking.lock(show_changes=True)["drift"] == []
+    locking.registry.put(images[1], locking.repository, "1")
+    summary = "nginx 1.27.2 -> 1.27.3, openssl 3.0.15 -> 3.0.16"
+
+    predicted = modules.run("image_lock", locking.options(show_changes=True), check=True)
+    kept = locking.lock(show_changes=True)
+    assert predicted["drift"] == kept["drift"]
+    (drift,) = kept["drift"]
+    assert drift["changes"] == summary
+    assert [(row["platform"], row["name"], row["before"], row["after"]) for row in drift["packages"]] == [
+        (HOST, "nginx", "1.27.2", "1.27.3"),
+        (HOST, "openssl", "3.0.15", "3.0.16"),
+    ]
+    assert f"now ({summary}); set update" in json.dumps(kept["warnings"])
+
+    taken = locking.lock(update=True, show_changes=True)
+    assert taken["diff"]["prepared"] == f"{locking.name()}: {summary}\n"
+    again = locking.lock(update=True, show_changes=True)
+    assert (again["changed"], again["drift"], again["diff"].get("prepared")) == (False, [], None)
+
+
+def test_images_that_can_not_be_compared_are_locked_with_a_warning(locking: LockScene) -> None:
+    locking.lock()
+    locking.registry.request("DELETE", f"{locking.repository}/manifests/{first().root.digest}")
+    locking.move()
+    kept = locking.lock(show_changes=True)
+    assert (kept["drift"][0]["changes"], kept["drift"][0]["packages"]) == (None, None)
+    assert f"the packages of {locking.name()} can't be compared" in json.dumps(kept["warnings"])
+    assert locking.lock(update=True, show_changes=True)["images"][0]["digest"] == str(second().root.digest)
 
 
 def test_a_deleted_tag_stays_locked_and_cannot_be_updated(locking: LockScene) -> None:

@@ -24,7 +24,7 @@ MOST = {
     "image_index": (115, 670),
     "image_info": (195, 1110),
     "image_load": (143, 845),
-    "image_lock": (138, 815),
+    "image_lock": (170, 970),
     "image_prune": (192, 1095),
     "image_pull": (180, 1080),
     "image_push": (195, 1105),

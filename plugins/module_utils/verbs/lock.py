@@ -28,6 +28,7 @@ from ..transfer.workers import Workers
 if t.TYPE_CHECKING:
     from ..registry.repository import Repository
     from ..trust.policy import TrustPolicy
+    from .lock_changes import TagChanges
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,22 +43,35 @@ class _LockedName:
     warning: str | None = None
     error: LongshoreError | None = None
     verification: Verification = None
+    changes: TagChanges | None = None
 
     @property
-    def drift(self) -> dict[str, str | None] | None:
+    def moved(self) -> tuple[Digest, Digest] | None:
+        """Return the digest that a tag was locked to before this run, and the one that it points at now; None if it hasn't moved."""
+        if self.was is None or self.current is None or self.reference.digest is not None or self.was.digest == self.current:
+            return None
+        return self.was.digest, self.current
+
+    @property
+    def drift(self) -> dict[str, t.Any] | None:
         """Return the drift of a tag that points at another digest than the locked one, or that is unlocked; None without drift."""
         if self.locked is None or self.endpoint is None or self.reference.digest is not None or self.current == self.locked.digest:
             return None
         current = str(self.current) if self.current is not None else None
-        return {"name": str(self.reference.name), "locked_digest": str(self.locked.digest), "current_digest": current}
+        changes = self.changes.facts() if self.changes is not None else {}
+        return {"name": str(self.reference.name), "locked_digest": str(self.locked.digest), "current_digest": current, **changes}
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Return the warning about the platform, and one about drift: a play that locks what it has just pushed would otherwise use older bytes."""
-        own = (self.warning,) if self.warning else ()
+        own: tuple[str, ...] = (self.warning,) if self.warning else ()
+        if self.changes is not None and self.changes.error is not None:
+            own += (f"the packages of {self.reference.name} can't be compared: {self.changes.error.message}",)
         if self.locked is None or self.drift is None:
             return own
         now = f"points at {short_digest(self.current)} now" if self.current is not None else "no longer exists at its registry"
+        if self.changes is not None and self.changes.summary is not None:
+            now += f" ({self.changes.summary})"
         remedy = "set update to lock the new digest" if self.current is not None else "lock another name"
         stays = f"{self.reference.name} stays locked to {short_digest(self.locked.digest)}, but {now}; {remedy}"
         return (*own, stays)
@@ -75,13 +89,17 @@ def plan_lock(
     mode: int,
     workers: Workers,
     trust: TrustPolicy | None = None,
+    show_changes: bool = False,
 ) -> LockPlan:
     """Plan a lock file at PATH of these names and no others. If one of them can't be resolved the file stays unchanged.
 
-    Names of images that TRUST refuses are errors too. `now` is recorded with names that get another digest; a new file gets MODE.
+    Names of images that TRUST refuses are errors too. With SHOW_CHANGES the packages of tags that have moved are compared.
+    `now` is recorded with names that get another digest; a new file gets MODE.
     Raises UnsupportedFormat for a file that is no lock file, InvalidOption for one name with two digests and for a file that would be too long.
     """
-    locker = _Locker(path=path, repository=repository, selection=selection, host=host, update=update, now=now, mode=mode, trust=trust)
+    locker = _Locker(
+        path=path, repository=repository, selection=selection, host=host, update=update, now=now, mode=mode, trust=trust, show_changes=show_changes
+    )
     return locker.plan(references, workers)
 
 
@@ -97,6 +115,7 @@ class _Locker:
     now: str
     mode: int
     trust: TrustPolicy | None = None
+    show_changes: bool = False
 
     def plan(self, references: t.Sequence[Reference], workers: Workers) -> LockPlan:
         unique = list(dict.fromkeys(references))
@@ -124,6 +143,7 @@ class _Locker:
             extra_actions=_extra_actions(self.path, before, after, rows),
             lock_before=before,
             lock_after=after,
+            changes={str(finding.reference.name): finding.changes for finding in findings if finding.changes is not None},
         )
 
     # Resolving names.
@@ -134,7 +154,8 @@ class _Locker:
         try:
             finding = self._resolve(reference, was, same_platforms)
             verification = self._verify(reference, finding.locked) if finding.locked is not None else None
-            return dataclasses.replace(finding, warning=self._warning(reference, finding.locked), verification=verification)
+            finding = dataclasses.replace(finding, warning=self._warning(reference, finding.locked), verification=verification)
+            return dataclasses.replace(finding, changes=self._read_changes(finding))
         except LongshoreError as error:
             return _LockedName(reference, was, None, error=error)
 
@@ -184,6 +205,13 @@ class _Locker:
             if root.is_index:
                 error.message += f"; a lock pins everything in the index {root.digest}, so the index or each image in it has to be accepted"
             raise
+
+    def _read_changes(self, finding: _LockedName) -> TagChanges | None:
+        if not self.show_changes or finding.moved is None:
+            return None
+        from .lock_changes import read_tag_changes
+
+        return read_tag_changes(self.repository(finding.reference), finding.reference, *finding.moved, self.selection)
 
     def _warning(self, reference: Reference, locked: LockedImage | None) -> str | None:
         """Return a warning if the image is for another platform than the requested one, which an image that was locked earlier may be."""
@@ -236,13 +264,19 @@ class _WriteLockFile(Step):
 
 @dataclasses.dataclass(frozen=True)
 class LockPlan(Plan):
-    """The plan of one lock file, from its content `lock_before` (None if there is no file) to `lock_after`. Spacing and order make no difference."""
+    """The plan of one lock file, from its content `lock_before` (None if there is no file) to `lock_after`. Spacing and order make no difference.
+
+    `changes` has for each name whose tag has moved what changed in its image. Ansible shows the member `prepared` of a diff unchanged.
+    """
 
     lock_before: LockFile | None = None
     lock_after: LockFile | None = None
+    changes: t.Mapping[str, TagChanges] = dataclasses.field(default_factory=dict)
 
-    def diff(self) -> dict[str, dict[str, t.Any]]:
-        return {"before": _states(self.lock_before), "after": _states(self.lock_after)}
+    def diff(self) -> dict[str, t.Any]:
+        lines = [f"{name}: {changes.summary}\n" for name, changes in self.changes.items() if changes.summary is not None]
+        shown = {"prepared": "".join(lines)} if lines else {}
+        return {"before": _states(self.lock_before), "after": _states(self.lock_after), **shown}
 
 
 def _extra_actions(path: str, before: LockFile | None, after: LockFile, rows: t.Sequence[ImagePlan]) -> tuple[str, ...]:
