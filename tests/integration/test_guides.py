@@ -18,6 +18,7 @@ from tests.support.images import make_image
 from tests.support.modules import ROOT, run
 from tests.support.plays import Play, run_playbook
 from tests.support.registry import Registry
+from tests.support.rootfs import dpkg_layer
 
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 
@@ -99,3 +100,25 @@ def test_the_play_of_the_locking_guide_pins_a_compose_file(anonymous: Registry, 
     assert (first.recap["changed"], second.recap["changed"]) == (2, 0), first.output + second.output
     pinned = compose.replace(f"{anonymous.host}/team/web:${{TAG}}", f"{name}@{anonymous.digest('team/web', '3')}")
     assert (tmp_path / "compose.locked.yaml").read_text() == pinned.rstrip()  # the lookup file removes the last line break
+
+
+def test_the_contents_guide_shows_what_changed_and_finds_a_base_that_was_replaced(anonymous: Registry, tmp_path: Path) -> None:
+    old, new = dpkg_layer(openssl="3.0.15"), dpkg_layer(openssl="3.0.16")
+    base = anonymous.put(make_image("base", 0, shared=[old]), "base/debian", "12")
+    store, app = str(tmp_path / "store"), f"{anonymous.host}/team/app"
+    run("image_pull", {"name": [base], "store": store})
+    run("image_append", {"name": f"{app}:3", "base": base, "config": {"labels": {"text": "app"}}, "store": store})
+    run("image_push", {"name": [f"{app}:3"], "store": store})
+    run("image_lock", {"name": [base], "path": str(tmp_path / "images.lock")})
+    anonymous.put(make_image("base", 0, shared=[old, new]), "base/debian", "12")
+    anonymous.put(make_image("app", 1, shared=[old, new]), "team/app", "4")
+
+    sections = [text for text in examples(ROOT / "docs" / "contents.md") if re.search("difference|locked|checked", text)]
+    tasks = [task for text in sections for task in yaml.safe_load(text.replace("registry.example.com", anonymous.host))]
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    done = play(tmp_path / "play.yml", "--diff", XDG_DATA_HOME=str(tmp_path))
+
+    assert done.status == 0, done.output
+    assert (done.recap["changed"], done.recap["skipped"]) == (3, 0), done.output
+    assert done.output.count("-  package deb openssl 3.0.15\n") == done.output.count("+  package deb openssl 3.0.16\n") == 2
+    assert f"{base}: openssl 3.0.15 -> 3.0.16" in done.output
