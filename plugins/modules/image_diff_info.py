@@ -217,7 +217,8 @@ config:
       sample: 1.27.3
 packages:
   description:
-    - The packages that differ, by type and name. Packages are those of dpkg, apk, RPM, Python, npm, Go and Java.
+    - Packages of dpkg, apk, RPM, Python, npm, Go and Java, by type and name.
+    - These are the packages that differ.
     - One version in place of one other is a change. If an image has several versions of a package, those that differ are added and removed.
   returned: success
   type: list

@@ -301,8 +301,8 @@ from ..module_utils.task.lock_options import read_lock
 from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.trust_arguments import TRUST, read_trust
 from ..module_utils.transfer.plan import Plan
-from ..module_utils.verbs.image_extract import ExtractOptions, locate_image, plan_image_extract
-from ..module_utils.verbs.single_image import SingleImageOptions
+from ..module_utils.verbs.image_extract import ExtractOptions, plan_image_extract
+from ..module_utils.verbs.single_image import SingleImageOptions, locate_image
 
 
 def argument_spec() -> Arguments:

@@ -13,42 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.longshore.images.plugins.module_utils.store.store import Store
 from tests.support import modules
-from tests.support.archives import oci, pack
 from tests.support.docker_daemon import DockerDaemon
-from tests.support.images import Image, make_artifact, make_image, make_index, make_layer
+from tests.support.images import make_artifact, make_image, make_index, make_layer
 from tests.support.recorder import Recorder
 from tests.support.registry import PASSWORD, USER, Registry
 from tests.support.rootfs import Item, dpkg_layer, layer
+from tests.support.site import PLACES, Site
 
 BASE = make_layer("base", 5000)
 BEFORE = make_image("before", 1, shared=[BASE])
 AFTER = make_image("after", 2, shared=[BASE])
-PLACES = ("registry", "store", "archive", "engine")
-NAME = "r.test/app"
-
-
-class Site:
-    """One of each place, with images at each of them."""
-
-    def __init__(self, registry: Registry, repository: str, folder: Path, daemon: DockerDaemon) -> None:
-        self._registry, self._repository, self._folder, self._daemon = registry, repository, folder, daemon
-        self.options = {"store": str(folder / "store"), "plain_http": True, "docker_host": daemon.address, "platform": ["linux/amd64"]}
-
-    def put(self, place: str, image: Image, tag: str) -> str:
-        """Put an image into a place, and return its location."""
-        name = f"{NAME}:{tag}"
-        if place == "registry":
-            return self._registry.put(image, self._repository, tag)
-        if place == "store":
-            image.put(Store(str(self._folder / "store")), name)
-            return f"store::{name}"
-        if place == "archive":
-            (self._folder / f"{tag}.tar").write_bytes(pack(oci(image, name)))
-            return f"oci-archive:{self._folder}/{tag}.tar"
-        self._daemon.pull(name, image)
-        return f"docker-daemon:{name}"
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ _REQUIRED: dict[str, dict[str, t.Any]] = {
     "image_info": {},
     "image_load": {"path": "FOLDER/archive"},
     "image_lock": {"name": [_IMAGE], "path": "FOLDER/images.lock"},
+    "image_packages_info": {"name": _IMAGE},
     "image_prune": {},
     "image_pull": {"name": [_IMAGE]},
     "image_push": {"name": [_IMAGE]},

@@ -25,6 +25,7 @@ MOST = {
     "image_info": (195, 1110),
     "image_load": (143, 845),
     "image_lock": (170, 970),
+    "image_packages_info": (201, 1100),
     "image_prune": (192, 1095),
     "image_pull": (180, 1080),
     "image_push": (195, 1105),

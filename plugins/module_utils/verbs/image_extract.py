@@ -19,7 +19,6 @@ from ..files import naming_path_in_errors
 from ..folders import open_path
 from ..oci.digest import Digest
 from ..oci.graph import Graph
-from ..oci.location import Location
 from ..oci.text import replace_surrogates
 from ..places.existing import Existing
 from ..places.facts import describe_transfer
@@ -30,25 +29,10 @@ from ..places.files.tree_writer import OWNER, XATTRS
 from ..places.image_source import ImageSource
 from ..transfer.plan import ImagePlan, RefChange, RefState, TransferPlan
 from ..transfer.workers import Workers
-from .single_image import SingleImage, SingleImageOptions, join_location
-
-if t.TYPE_CHECKING:
-    from ..oci.lockfile import LockFile
+from .single_image import SingleImage, SingleImageOptions
 
 MAX_FILES = 1000  # rows of `files`
 FOLDER_FORMAT, TAR_FORMAT = "folder", "tar"
-
-
-_SCHEMES = {"docker": "docker-daemon", "podman": "podman", "containerd": "containerd"}
-
-
-def locate_image(src: str | None, name: str | None, engine: str | None, lock: LockFile | None) -> Location:
-    """Return the location of the image that the options mean together: `src` as `join_location`, or `name` in an engine. Raises InvalidOption as well."""
-    if engine is None:
-        return join_location(src, name, lock)
-    if src is not None or name is None:
-        raise InvalidOption(f"engine {engine} needs the name of an image and no src; write it as src: {_SCHEMES[engine]}:NAME, or leave out src")
-    return join_location(f"{_SCHEMES[engine]}:{name}", None, lock)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,3 +126,15 @@ def _pin(location: Location, lock: LockFile | None) -> Location:
     if lock is None or location.reference is None:
         return location
     return dataclasses.replace(location, reference=lock.pin(location.reference))
+
+
+_SCHEMES = {"docker": "docker-daemon", "podman": "podman", "containerd": "containerd"}
+
+
+def locate_image(src: str | None, name: str | None, engine: str | None, lock: LockFile | None) -> Location:
+    """Return the location of the image that the options mean together: `src` as `join_location`, or `name` in an engine. Raises InvalidOption as well."""
+    if engine is None:
+        return join_location(src, name, lock)
+    if src is not None or name is None:
+        raise InvalidOption(f"engine {engine} needs the name of an image and no src; write it as src: {_SCHEMES[engine]}:NAME, or leave out src")
+    return join_location(f"{_SCHEMES[engine]}:{name}", None, lock)
