@@ -195,8 +195,8 @@ class HostFolder:
 
     path = "/nowhere"
 
-    def __init__(self) -> None:
-        self.text = json.dumps({"bytes": 500, "all_bytes": 2000, "what": "app:1"})
+    def __init__(self, label: str = "app:1") -> None:
+        self.text = json.dumps({"bytes": 500, "all_bytes": 2000, "what": label})
         self.readings = 0
         self.read_often = threading.Event()
 
@@ -209,11 +209,11 @@ class HostFolder:
     def remove(self) -> None: ...
 
 
-def lines_of_watch(folder: Path, monkeypatch: pytest.MonkeyPatch, lose_folder: bool = False) -> list[str]:
+def lines_of_watch(folder: Path, monkeypatch: pytest.MonkeyPatch, lose_folder: bool = False, label: str = "app:1") -> list[str]:
     """Return the lines that are shown for the host web1."""
     monkeypatch.setenv(INTERVAL_VARIABLE, "0.03")
     lines: list[str] = []
-    source = HostFolder()
+    source = HostFolder(label)
     with LogWatch(source, lines.append, "web1", "pull", SharedProgress(str(folder), "task", "web1")):
         if lose_folder:
             # Renamed first: the watch may write a file into it while it is deleted.
@@ -228,6 +228,21 @@ def test_a_task_on_one_host_shows_the_line_of_this_host(tmp_path: Path, monkeypa
     assert lines
     assert all(line.startswith("web1: pull app:1: 25 %, 500 B of 2.0 kB, ") for line in lines)
     assert json.loads(host_files(tmp_path)[0].read_text()) == {"moved": 2000, "expected": 2000, "ended": True}
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    "label", ["::group::x", "app\n::error::x", "\r\x1b[0Ksection_start:1:x[collapsed=true]\r\x1b[0K", "app\u2028::endgroup::", "\x85::stop::"]
+)
+def test_a_line_in_the_log_of_a_ci_system_is_one_line_of_text_and_no_command(
+    label: str, several: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GitHub reads commands at the beginning of a line, GitLab's sections are escape sequences, and a carriage return hides what is before it.
+    if several:
+        shared(tmp_path, "web2", 0, 2000)
+    lines = lines_of_watch(tmp_path, monkeypatch, label=label)
+    assert lines
+    assert all(line.isprintable() and line.startswith("progress: 2 hosts" if several else "web1: pull ") for line in lines)
 
 
 def test_a_task_on_several_hosts_shows_the_total(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
