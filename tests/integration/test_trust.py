@@ -78,6 +78,11 @@ def test_a_signed_image_is_pulled_with_its_signature(form: str, scene: Scene) ->
         "log": "not_checked",
         "annotations": {"stage": "prod"},
         "attestations": [],
+        "check": None,
+        "rule": "",
+        "platform": None,
+        "candidates": 1,
+        "signers": [f"key {make_key().public.fingerprint}"],
     }
     assert len(scene.stored) == 2
 

@@ -76,18 +76,31 @@ def _verify_in_places(policy: TrustPolicy, reference: Reference | None, graph: G
     for position, child in enumerate(children):
         verdict = _verify_manifest(policy, reference, graph, child.descriptor, places)
         if not verdict.accepted:
-            return _refusal_of_child(whole, verdict, child, is_first=position == 0)
+            others = (_verify_manifest(policy, reference, graph, other.descriptor, places) for other in children[position + 1 :])
+            return _refusal_of_child(
+                whole, verdict, child, is_like_others=position == 0 and verdict.is_unsigned and all(one.is_unsigned for one in others)
+            )
     return verdict
 
 
-def _refusal_of_child(whole: Verdict, verdict: Verdict, child: ImageNode, *, is_first: bool) -> Verdict:
-    """Return the verdict that explains best why an image of an index is refused. It names the image if others of the index were accepted."""
-    if is_first:
-        return whole if verdict.is_unsigned else verdict
-    label = f"its image for {child.platform} ({child.descriptor.digest})" if child.platform is not None else f"its image {child.descriptor.digest}"
+def _refusal_of_child(whole: Verdict, verdict: Verdict, child: ImageNode, *, is_like_others: bool) -> Verdict:
+    """Return the verdict that explains best why an image of an index is refused. It names the image, unless nothing of the index has a signature."""
+    platform = str(child.platform) if child.platform is not None else None
+    label = f"its image for {platform} ({child.descriptor.digest})" if platform is not None else f"its image {child.descriptor.digest}"
     if verdict.is_unsigned:
-        return dataclasses.replace(whole, reason=f"{whole.reason}, and {label} has none either")
-    return dataclasses.replace(verdict, reason=f"{label}: {verdict.reason}")
+        reason = whole.reason if is_like_others else f"{whole.reason}, and {label} has none either"
+        return dataclasses.replace(whole, reason=reason, platform=platform)
+    return dataclasses.replace(verdict, reason=f"{label}: {verdict.reason}", platform=platform)
+
+
+def list_platform_verdicts(
+    policy: TrustPolicy, reference: Reference | None, graph: Graph, places: t.Sequence[ReferrerPlace]
+) -> list[tuple[ImageNode, Verdict]]:
+    """Return the verdict about each image of an index alone. Raises what `verify_image` raises."""
+    whole = verify_image(policy, reference, Graph(graph.root, graph.documents, (), ()), places)
+    if whole.accepted:
+        return [(image, whole) for image in graph.images]
+    return [(image, verify_image(policy, reference, Graph(image.descriptor, graph.documents, (), ()), places)) for image in graph.images]
 
 
 def _verify_manifest(

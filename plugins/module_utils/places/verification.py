@@ -12,7 +12,7 @@ from ..errors import LongshoreError
 
 if t.TYPE_CHECKING:
     from ..oci.document_reader import Read
-    from ..oci.graph import Graph
+    from ..oci.graph import Graph, ImageNode
     from ..oci.manifest import Descriptor
     from ..oci.reference import Reference
     from ..oci.referrers import ReferrerPlace
@@ -84,16 +84,25 @@ def _accepted(verdict: Verdict, what: str) -> dict[str, t.Any]:
 def describe_trust(policy: TrustPolicy | None, reference: Reference | None, graph: Graph | None, places: t.Iterable[ReferrerPlace]) -> Verification:
     """Return the verdict about an image as `check_trust` does, whether it is accepted or not. If a place fails, its error is the reason of a refusal.
 
-    GRAPH is None for an image that can't be read, which is refused.
+    GRAPH is None for an image that can't be read, which is refused. `platforms` of the verdict has the verdict about each platform of an index alone.
     """
     if policy is None:
         return None
     from ..trust.verdict import Verdict
-    from .image_trust import verify_image
+    from .image_trust import list_platform_verdicts, verify_image
 
     if graph is None:
-        return Verdict(False, "it can't be read").facts()
+        return {**Verdict(False, "it can't be read").facts(), "platforms": []}
+    searched = list(places)
     try:
-        return verify_image(policy, reference, graph, places).facts()
+        verdict = verify_image(policy, reference, graph, searched)
+        single = list_platform_verdicts(policy, reference, graph, searched) if graph.root.is_index else []
     except LongshoreError as error:
-        return Verdict(False, error.message, failure=error.cause).facts()
+        verdict, single = Verdict(False, error.message, failure=error.cause), []
+    return {**verdict.facts(), "platforms": [_platform_facts(image, found) for image, found in single]}
+
+
+def _platform_facts(image: ImageNode, verdict: Verdict) -> dict[str, t.Any]:
+    facts = verdict.facts()
+    platform = str(image.platform) if image.platform is not None else None
+    return {"platform": platform, "image": str(image.descriptor.digest), **{key: facts[key] for key in ("accepted", "reason", "error", "check")}}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 
@@ -41,6 +42,16 @@ class Bundle:
     signature: bytes
     signed_bytes: bytes
     payload: bytes | None
+    hint: str | None = None
+
+    @property
+    def claimed_key(self) -> str | None:
+        """Return the fingerprint that the hint claims, as cosign writes it. Nothing confirms it."""
+        try:
+            digest = base64.b64decode(self.hint or "", validate=True)
+        except ValueError:
+            return None
+        return digest.hex() if len(digest) == hashlib.sha256().digest_size else None
 
 
 def read_bundle(data: bytes, manifest: bytes | None) -> Bundle:
@@ -58,14 +69,15 @@ def read_bundle(data: bytes, manifest: bytes | None) -> Bundle:
             raise UnsupportedFormat(f"the bundle has {'no' if not kinds else 'more than one'} key or certificate")
         message, envelope = document.child("messageSignature"), document.child("dsseEnvelope")
         has_certificate = kinds[0] in _CERTIFICATES
+        hint = None if has_certificate else material.required_child("publicKey").text("hint")
         if envelope is not None and message is None:
             payload, signature = _read_envelope(envelope)
-            return Bundle(data, has_certificate, signature, pre_authentication_encoding(PAYLOAD_TYPE, payload), payload)
+            return Bundle(data, has_certificate, signature, pre_authentication_encoding(PAYLOAD_TYPE, payload), payload, hint)
         if message is None or envelope is not None:
             raise UnsupportedFormat("the bundle has not exactly one signature")
         if manifest is None:
             raise UnsupportedFormat("the bundle signs the bytes of a manifest that is missing")
-        return Bundle(data, has_certificate, _read_message_signature(message, manifest), manifest, None)
+        return Bundle(data, has_certificate, _read_message_signature(message, manifest), manifest, None, hint)
     except UnsupportedFormat as error:
         raise Rejected(FailedCheck.UNREADABLE, error.message) from error
 

@@ -14,7 +14,7 @@ from ..errors import InvalidTrust
 from ..limits import MAX_CANDIDATES
 from ..oci.reference import Reference
 from .scopes import find_rule
-from .verdict import Verdict
+from .verdict import NO_RULE, REFUSED_BY_RULE, Verdict
 from .verification import SignatureBytes, SignatureRule, Subject, verify_signatures
 
 
@@ -62,19 +62,21 @@ class TrustPolicy:
     def verify(self, subject: Subject, find_candidates: FindCandidates) -> Verdict:
         """Return the verdict of the policy about an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
         requirements = self.requirements(subject.reference)
+        found = find_rule(self.scopes, subject.reference)
         candidates: _SharedCandidates | None = None
-        verdict = Verdict(False, "the policy says nothing about it")
+        verdict = Verdict(False, "the policy says nothing about it", check=NO_RULE)
         for requirement in requirements:
             if isinstance(requirement, SignatureRule):
                 candidates = candidates or _SharedCandidates(find_candidates())
                 verdict = verify_signatures(subject, candidates, requirement)
-            else:
+            elif isinstance(requirement, Refuse):
+                verdict = Verdict(False, requirement.reason, check=NO_RULE if found is None else REFUSED_BY_RULE)
+            elif not verdict.accepted:
                 # Keep the verdict of a requirement that found a signature: it says more about an accepted image.
-                refused = isinstance(requirement, Refuse)
-                verdict = verdict if verdict.accepted and not refused else Verdict(not refused, requirement.reason)
+                verdict = Verdict(True, requirement.reason)
             if not verdict.accepted:
                 break
-        return verdict
+        return dataclasses.replace(verdict, rule=found[0] if found is not None else None)
 
 
 class _SharedCandidates:

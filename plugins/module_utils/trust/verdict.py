@@ -12,10 +12,16 @@ import typing as t
 
 from ..errors import LongshoreError, Unsigned, Untrusted
 from ..oci.digest import Digest
-from ..oci.text import sanitise_message
+from ..oci.text import sanitise, sanitise_message
 
 SIMPLE_SIGNING = "simple_signing"
 BUNDLE = "bundle"
+
+_MAX_SHOWN = 5  # signers in a message
+_MAX_SIGNERS = 20  # in a row
+
+# The words of `check` in a row besides those of FailedCheck.
+NO_SIGNATURE, ATTESTATION, REFUSED_BY_RULE, NO_RULE, NOT_CHECKED = "no_signature", "attestation", "refused_by_rule", "no_rule", "not_checked"
 
 
 class FailedCheck(enum.IntEnum):
@@ -28,6 +34,11 @@ class FailedCheck(enum.IntEnum):
     OTHER_DIGEST = 4
     OTHER_REPOSITORY = 5
     OTHER_ANNOTATIONS = 6
+
+    @property
+    def word(self) -> str:
+        """Return the check as it appears in results, where it is the same in all versions."""
+        return self.name.lower()
 
 
 class Rejected(Exception):
@@ -71,6 +82,8 @@ class Verdict:
     """Whether an image is accepted, and why. `signature` is None if none was needed, or none accepted.
 
     `is_unsigned` is true if a signature was needed and there was no candidate at all. `failure` is the cause of the error that prevented the check, if any.
+    `check` is the word of the check that failed, and `platform` the first platform of an index for which it did. `rule` is the scope of the rule that decided,
+    `candidates` the number of signatures and attestations that were seen, and `signers` are those who made them as far as it is known.
     """
 
     accepted: bool
@@ -79,6 +92,11 @@ class Verdict:
     attestations: tuple[str, ...] = ()
     is_unsigned: bool = False
     failure: str | None = None
+    check: str | None = None
+    rule: str | None = None
+    platform: str | None = None
+    candidates: int = 0
+    signers: tuple[str, ...] = ()
 
     @property
     def cause(self) -> str | None:
@@ -92,8 +110,19 @@ class Verdict:
         if self.accepted:
             return None
         if self.is_unsigned:
-            return Unsigned(f"{what} is not signed: {self.reason}", verification=self.facts())
-        return Untrusted(f"{what} is not trusted: {self.reason}", verification=self.facts())
+            return Unsigned(f"{what} is not signed: {self.reason}{self._details()}", verification=self.facts())
+        return Untrusted(f"{what} is not trusted: {self.reason}{self._details()}", verification=self.facts())
+
+    def _details(self) -> str:
+        """Return what was seen and which rule decided, for a message."""
+        details = []
+        if self.candidates:
+            shown = ", ".join(self.signers[:_MAX_SHOWN]) + (" and others" if len(self.signers) > _MAX_SHOWN else "")
+            noun = "signature or attestation was" if self.candidates == 1 else "signatures or attestations were"
+            details.append(f"{self.candidates} {noun} seen, by {shown or 'unknown signers'}")
+        if self.rule is not None:
+            details.append(f"the rule for {f'{sanitise(self.rule, 200)!r}' if self.rule else 'all images'} decided")
+        return f" ({'; '.join(details)})" if details else ""
 
     def facts(self) -> dict[str, t.Any]:
         """Return the verdict as the key `verification` of an image's row."""
@@ -111,4 +140,9 @@ class Verdict:
             "log": signer.log if signer is not None else None,
             "annotations": dict(signature.annotations) if signature is not None else {},
             "attestations": list(self.attestations),
+            "check": None if self.accepted else self.check or NOT_CHECKED,
+            "rule": self.rule,
+            "platform": self.platform,
+            "candidates": self.candidates,
+            "signers": list(self.signers[:_MAX_SIGNERS]),
         }

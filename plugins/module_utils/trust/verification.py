@@ -20,7 +20,7 @@ from .keys import PublicKey
 from .repositories import RepositoryRule, SameRepository
 from .simple_signing import PAYLOAD_TYPE, read_payload
 from .statement import SIGNATURE_TYPE, Statement, read_statement
-from .verdict import BUNDLE, SIMPLE_SIGNING, FailedCheck, Rejected, Signature, Signer, Verdict
+from .verdict import ATTESTATION, BUNDLE, NO_SIGNATURE, SIMPLE_SIGNING, FailedCheck, Rejected, Signature, Signer, Verdict
 
 if t.TYPE_CHECKING:
     from .keyless import KeylessVerifier
@@ -116,6 +116,7 @@ class _Verification:
         self._examined = 0
         self._unread: str | None = None
         self._furthest: tuple[FailedCheck, str] | None = None
+        self._signers: dict[str, None] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -181,10 +182,12 @@ class _Verification:
         annotations = self._check_annotations(statement.annotations if statement is not None else {})
         self._accept(Signature(BUNDLE, signer, self._subject.digest, annotations))
 
-    def _find_key(self, signature: bytes, data: bytes, *, curve_hash: bool) -> Signer:
+    def _find_key(self, signature: bytes, data: bytes, *, curve_hash: bool, claimed: str | None = None) -> Signer:
         for key in self._rule.keys:
             if key.accepts(signature, data, curve_hash=curve_hash):
+                self._signers[f"key {key.fingerprint}"] = None
                 return Signer(key=key.fingerprint)
+        self._signers[f"another key that calls itself {claimed}" if claimed is not None else "another key"] = None
         raise Rejected(
             FailedCheck.OTHER_SIGNER, "no accepted key made it" if self._rule.keys else "it is made by a key, and only identities are accepted"
         )
@@ -192,10 +195,17 @@ class _Verification:
     def _find_signer(self, bundle: Bundle) -> Signer:
         """Return who signed. A certificate counts only for identities: a key rule must not accept one that merely contains its key (GHSA-fx35-mq7g-6g98)."""
         if not bundle.has_certificate:
-            return self._find_key(bundle.signature, bundle.signed_bytes, curve_hash=True)
+            return self._find_key(bundle.signature, bundle.signed_bytes, curve_hash=True, claimed=bundle.claimed_key)
         if self._rule.keyless is None:
+            self._signers["another identity"] = None
             raise Rejected(FailedCheck.OTHER_SIGNER, "it is signed by a certificate, and only keys are accepted")
-        return self._rule.keyless.verify(bundle)
+        try:
+            signer = self._rule.keyless.verify(bundle)
+        except Rejected as rejection:
+            self._signers[f"another identity, {rejection.reason}"] = None
+            raise
+        self._signers[str(signer)] = None
+        return signer
 
     def _check_annotations(self, signed: t.Mapping[str, t.Any]) -> dict[str, str]:
         for name, value in self._rule.annotations.items():
@@ -206,13 +216,16 @@ class _Verification:
     # The outcome.
 
     def verdict(self) -> Verdict:
+        return dataclasses.replace(self._decide(), candidates=self._examined, signers=tuple(self._signers))
+
+    def _decide(self) -> Verdict:
         if self._signature is None:
             if self._furthest is None:
-                return Verdict(False, "it has no signature", is_unsigned=True)
-            return Verdict(False, self._furthest[1])
+                return Verdict(False, "it has no signature", is_unsigned=True, check=NO_SIGNATURE)
+            return Verdict(False, self._furthest[1], check=self._furthest[0].word)
         problem = self._find_attestation_problem()
         if problem is not None:
-            return Verdict(False, problem, self._signature)
+            return Verdict(False, problem, self._signature, check=ATTESTATION)
         return Verdict(True, f"signed by {self._signature.signer}", self._signature, tuple(self._rule.attestations))
 
     def _find_attestation_problem(self) -> str | None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import pytest
@@ -23,13 +24,13 @@ TASKS = [
 
 
 def test_the_guide_shows_all_steps() -> None:
-    assert {name for name, _options in TASKS} == {"image_pull", "image_lock", "image_copy", "image_sign", "image_attest"}
+    assert {name for name, _options in TASKS} == {"image_pull", "image_info", "image_lock", "image_copy", "image_sign", "image_attest"}
 
 
 @pytest.mark.parametrize("position", range(len(TASKS)))
 def test_each_task_is_valid(position: int) -> None:
     name, options = TASKS[position]
-    assert validator(arguments(name)).validate(options).error_messages == []
+    assert validator(copy.deepcopy(arguments(name))).validate(options).error_messages == []
     for rule in options.get("trust", ()):
         for identity in rule.get("identities", ()):
             assert re.compile(identity["subject_regex"]).fullmatch("https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1.2")

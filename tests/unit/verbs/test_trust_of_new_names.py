@@ -178,7 +178,7 @@ def refusal(scene: Scene, verb: str, new: str, *rules: RuleOptions) -> str | Non
 def test_an_unsigned_image_never_gets_a_guarded_name(verb: str, tmp_path: Path) -> None:
     scene = Scene(tmp_path, FREE)
     guarded = RuleOptions("guarded.test", keys=(KEY.pem,))
-    expected = f"{GUARDED}, the new name of {FREE}, is not signed: it has no signature"
+    expected = f"{GUARDED}, the new name of {FREE}, is not signed: it has no signature (the rule for 'guarded.test' decided)"
     assert refusal(scene, verb, GUARDED, ANYTHING, guarded) == expected
     assert refusal(scene, verb, "free.test/other/app:2", ANYTHING, guarded) is None
 
