@@ -12,7 +12,7 @@ from benchmarks.payload import ROOT, list_files, list_modules, measure
 
 # The files and the kilobytes of each module, with little room. An import that a module doesn't need belongs into a file that it doesn't import.
 MOST = {
-    "artifact_pull": (191, 1085),
+    "artifact_pull": (191, 1095),
     "artifact_push": (136, 825),
     "image_append": (89, 520),
     "image_attest": (147, 835),
