@@ -42,7 +42,8 @@ def rpm_database(
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
     connection.executescript(table)
-    connection.executemany("INSERT INTO Packages (blob) VALUES (?)", [(header,) for header in headers])
+    for header in headers:
+        connection.execute("INSERT INTO Packages (blob) VALUES (?)", (header,))
     connection.commit()
     connection.close()
     return path.read_bytes()

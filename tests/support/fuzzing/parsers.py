@@ -24,6 +24,8 @@ from ansible_collections.longshore.images.plugins.module_utils.archive.reader im
 from ansible_collections.longshore.images.plugins.module_utils.archive.summary import summarise_archive
 from ansible_collections.longshore.images.plugins.module_utils.archive.tar import checked_tar
 from ansible_collections.longshore.images.plugins.module_utils.client_files.containerd import set_config_path
+from ansible_collections.longshore.images.plugins.module_utils.contents.databases import find_database
+from ansible_collections.longshore.images.plugins.module_utils.contents.rpm import read_header
 from ansible_collections.longshore.images.plugins.module_utils.engine.address import Address
 from ansible_collections.longshore.images.plugins.module_utils.engine.answers import parse_answer, parse_engine_image
 from ansible_collections.longshore.images.plugins.module_utils.engine.containerd import _parse_record
@@ -60,7 +62,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.verdict imp
 from ansible_collections.longshore.images.plugins.plugin_utils.progress import State
 from ansible_collections.longshore.images.plugins.plugin_utils.report.page import render
 from ansible_collections.longshore.images.plugins.plugin_utils.shared_progress import _read_line
-from tests.support import answers, archives, trust
+from tests.support import answers, archives, package_files, trust
 from tests.support.images import make_image, make_index
 
 _IMAGE = make_image("fuzzed")
@@ -159,6 +161,13 @@ def _read_layout(data: bytes) -> object:
         return open_archive(str(Path(folder, "it"))).images
 
 
+def _packages(path: str) -> t.Callable[[bytes], object]:
+    """Return a parser of the package database at PATH in an image."""
+    database = find_database(path, True)
+    assert database is not None
+    return lambda data: [package.purl for package in database.load()(io.BytesIO(data), "it")]
+
+
 def _read_list(data: bytes, read: t.Callable[[Document], object]) -> object:
     return parse_answer("the list", lambda: [read(row) for row in Document.parse_list(data, "the list")])
 
@@ -198,6 +207,10 @@ _COSIGN_KEY = (
     b"eyJrZGYiOnsibmFtZSI6InNjcnlwdCIsInBhcmFtcyI6eyJOIjo2NTUzNiwiciI6OCwicCI6MX0sInNhbHQiOiJBQUFBIn19\n"
     b"-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n"
 )
+
+_JAR = package_files.zip_bytes(package_files.pom("g", "a", "1"))
+with tempfile.TemporaryDirectory() as _folder:
+    _RPM = package_files.rpm_database(Path(_folder), package_files.rpm_package("a", epoch=1))
 
 PARSERS: dict[str, Parser] = {
     "reference": Parser(_text(Reference.parse), (b"r.io:5000/team/app:1.0", f"app:1@{_DIGEST}".encode(), b"[::1]:5000/x")),
@@ -271,6 +284,19 @@ PARSERS: dict[str, Parser] = {
     "ctr's list": Parser(_text(_parse_record), (f"r.io/a:1 application/x {_DIGEST} complete (1/1) 1.0 MiB/1.0 MiB true".encode(),)),
     "progress": Parser(_text(State.parse), _json({"bytes": 1, "all_bytes": 2, "what": "a"})),
     "progress of several hosts": Parser(lambda data: _read_line(io.BytesIO(data)), (b"[1.5, 7]", b"[1%s, 7]" % (b"0" * 400))),
+    "dpkg": Parser(
+        _packages("var/lib/dpkg/status"), (b"Package: a\nStatus: install ok installed\nVersion: 1\nSource: b (2)\n\nPackage: c\nVersion: 2\n",)
+    ),
+    "apk": Parser(_packages("lib/apk/db/installed"), (b"P:a\nV:1-r0\nA:x86_64\no:b\nL:MIT\n\n",)),
+    "RPM header": Parser(lambda data: read_header(data, "it"), (package_files.rpm_package("a", epoch=1),)),
+    "RPM database": Parser(_packages("var/lib/rpm/rpmdb.sqlite"), (_RPM,)),
+    "Python metadata": Parser(_packages("a.dist-info/METADATA"), (b"Metadata-Version: 2.4\nName: a\nVersion: 1\nLicense-Expression: MIT\n\ntext\n",)),
+    "package.json": Parser(_packages("node_modules/a/package.json"), _json({"name": "@a/b", "version": "1", "license": {"type": "MIT"}})),
+    "Go program": Parser(
+        _packages("bin/a"),
+        tuple(package_files.go_program("go1.22", "mod\ta\tv1\ndep\tb\tv2\n=>\tc\tv3\n", old=old) for old in (False, True)),
+    ),
+    "jar": Parser(_packages("a.jar"), (_JAR, package_files.zip_bytes({"lib/a.jar": _JAR, "META-INF/MANIFEST.MF": b"Bundle-Version: 1\n"}))),
     "report": Parser(_read_report, _json(_ANSWER), (ValueError, RecursionError)),
     "version range": Parser(_text(VersionRange.parse), (b">=1.2, <2.0", b"~3.4.0-rc1", b"1.x")),
     "glob": Parser(_text(lambda text: compile_glob(text).fullmatch("docker.io/library/nginx:1.27")), (b"docker.io/*/ng[a-z]?x:*",)),

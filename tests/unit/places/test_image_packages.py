@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tarfile
 import typing as t
 
 import pytest
@@ -14,7 +17,11 @@ from ansible_collections.longshore.images.plugins.module_utils.contents import c
 from ansible_collections.longshore.images.plugins.module_utils.contents.collector import ImagePackages
 from ansible_collections.longshore.images.plugins.module_utils.contents.package import DEB, NPM, TYPES
 from ansible_collections.longshore.images.plugins.module_utils.errors import LongshoreError
+from ansible_collections.longshore.images.plugins.module_utils.oci import media_types
+from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest
+from ansible_collections.longshore.images.plugins.module_utils.oci.manifest import Descriptor
 from ansible_collections.longshore.images.plugins.module_utils.places.image_packages import read_packages
+from tests.support import modules
 from tests.support.blobs import Blobs, OrderedBlobs
 from tests.support.rootfs import Item, layer
 
@@ -133,3 +140,50 @@ def test_too_many_are_refused(monkeypatch: pytest.MonkeyPatch, bound: str, limit
         read(blobs)
     assert caught.value.cause == "unsupported_format"
     assert str(limit) in caught.value.message
+
+
+_LARGE_IMAGE = """
+import resource
+import sys
+
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.longshore.images.plugins.module_utils.oci import digest
+from ansible_collections.longshore.images.plugins.module_utils.places.image_packages import read_packages
+from tests.unit.places.test_image_packages import LargeLayer
+
+digest.Verifier.update = digest.Verifier.finish = lambda *unused: None  # hashing two gigabytes takes seconds
+source = LargeLayer()
+found = read_packages(source, [source.descriptor], "image")
+print([package.name for package in found.packages], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+class LargeLayer:
+    """A place with a layer of 2 GB: large files, 20,000 small ones and a package at the end. It is generated while it is read."""
+
+    SIZE = 512 * 1024 * 1024
+    descriptor = Descriptor(media_types.OCI_LAYER, Digest.of(b"large"), 4 * SIZE)
+
+    def read_blob(self, unused_descriptor: Descriptor) -> t.Iterator[bytes]:
+        chunk = bytes(1024 * 1024)
+        for number in range(4):
+            yield self._header(f"data/{number}", self.SIZE)
+            for _chunk in range(self.SIZE // len(chunk)):
+                yield chunk
+        yield b"".join(self._header(f"small/{number}", 0) for number in range(20_000))
+        yield layer(npm("", "a"))
+
+    def _header(self, name: str, size: int) -> bytes:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = size, 0o755
+        return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+def test_an_image_of_two_gigabytes_needs_little_memory() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", _LARGE_IMAGE, str(modules.ROOT / ".collections")], check=True, capture_output=True, text=True, cwd=modules.ROOT
+    )
+
+    names, megabytes = found.stdout.rsplit(" ", 1)
+    assert names == "['a']"
+    assert int(megabytes) < 128
