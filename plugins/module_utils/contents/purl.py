@@ -46,7 +46,7 @@ def _split_name(package: Package) -> tuple[str, str]:
     if package.type == JAVA:
         group, _colon, artifact = name.rpartition(":")
         return group, artifact
-    namespace, _slash, last = (name.lower() if package.type == GO else name).rpartition("/")
+    namespace, _slash, last = name.lower().rpartition("/")
     return namespace, last
 
 
