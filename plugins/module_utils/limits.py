@@ -41,6 +41,9 @@ MAX_REFERRERS = 1000  # of one manifest, and of one image including the referrer
 MAX_CANDIDATES = 64  # blobs of referrers that are read as possible signatures of one digest
 MAX_CANDIDATE = 1 * _MIB  # bytes of each of them
 MAX_KEY_FILE = 64 * _KIB
+MAX_GPG_KEY_FILE = 1 * _MIB  # keys with all signatures of others
+MAX_GPG_STATUS = 64 * _KIB
+GPG_SECONDS = 30.0
 MAX_POLICY = 1 * _MIB  # policy.json, or a trusted root of Sigstore
 
 # One archive.

@@ -194,9 +194,9 @@ images:
     verification:
       description:
         - The verdict of O(trust) or O(trust_file) about the image, null without them. It has C(accepted), C(reason), C(error) (null if it is accepted; else
-          C(unsigned), C(untrusted) or the error that prevented the check), C(format) (C(simple_signing) or C(bundle)), C(key) (the SHA-256 of the public
-          key's DER form, in hex) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked) or C(not_checked)), C(annotations) and
-          C(attestations).
+          C(unsigned), C(untrusted) or the error that prevented the check), C(format) (C(simple_signing), C(bundle) or C(gpg)), C(key) (the SHA-256 of the
+          public key's DER form, in hex; the fingerprint of a GPG key) or C(issuer) and C(identity), C(digest) (what was signed), C(log) (C(checked) or
+          C(not_checked)), C(annotations) and C(attestations).
         - If it is refused, C(check) is a word for the check that failed, which is C(no_signature), C(unreadable), C(other_purpose), C(other_signer),
           C(malformed), C(other_digest), C(other_repository), C(other_annotations), C(attestation), C(refused_by_rule), C(no_rule) or C(not_checked).
           C(platform) is the first platform of an index that is refused.

@@ -93,10 +93,23 @@ class Referrer:
         }
 
 
+class SignatureServers(t.Protocol):
+    """Reads signatures that are kept outside the registry of the images in `repository`."""
+
+    repository: Reference
+
+    def read_url(self, url: str, limit: int) -> bytes | None:
+        """Return at most LIMIT + 1 bytes of the file at a `file://` or HTTP address; None if it doesn't exist."""
+
+
 class ReferrerPlace(t.Protocol):
-    """A place that can be searched for the referrers of a digest. `label` is its name in messages."""
+    """A place that can be searched for the referrers of a digest. `label` is its name in messages.
+
+    `servers` reads what other servers have for its images; None for a place that sends no requests.
+    """
 
     label: str
+    servers: SignatureServers | None
 
     def find_by_subject(self, subject: Digest) -> t.Sequence[Descriptor]:
         """Return the manifests that the place lists for SUBJECT. The caller must check their `subject`."""
@@ -117,6 +130,8 @@ class LayoutReferrers:
 
     Names in the repository CONTEXT come before those of other repositories.
     """
+
+    servers: SignatureServers | None = None
 
     def __init__(self, label: str, entries: t.Iterable[tuple[Descriptor, Reference | None]], read: Read, context: str | None = None) -> None:
         self.label = label

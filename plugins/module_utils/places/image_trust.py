@@ -9,16 +9,18 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ..errors import ImageNotFound
+from ..errors import ImageNotFound, UnsupportedFormat
+from ..limits import MAX_CANDIDATE, MAX_CANDIDATES
 from ..oci.digest import Digest
 from ..oci.document_reader import Read
 from ..oci.graph import Graph, ImageNode, read_graph
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from ..oci.referrers import ReferrerPlace, SignatureCandidate, list_candidates
+from ..oci.referrers import ReferrerPlace, SignatureCandidate, SignatureServers, list_candidates
+from ..trust.gpg import read_signature_file
 from ..trust.policy import TrustPolicy
 from ..trust.simple_signing import SIGNATURE_ANNOTATION
-from ..trust.verdict import Verdict
+from ..trust.verdict import Rejected, Verdict
 from ..trust.verification import SignatureBytes, Subject
 
 
@@ -121,7 +123,36 @@ def _verify_manifest(
                         new.add(key)
             read |= new
 
-    return policy.verify(Subject(reference, manifest.digest, data), find_candidates)
+    def find_gpg_candidates() -> t.Iterator[SignatureBytes]:
+        for place in places:
+            if place.servers is not None:
+                yield from read_gpg_candidates(policy, reference, manifest.digest, place.servers)
+
+    return policy.verify(Subject(reference, manifest.digest, data), find_candidates, find_gpg_candidates)
+
+
+def read_gpg_candidates(policy: TrustPolicy, reference: Reference | None, digest: Digest, servers: SignatureServers) -> list[SignatureBytes]:
+    """Return the files that signature servers have for DIGEST. All are read before any is verified: as with skopeo, one that is no signature refuses.
+
+    They are those of the repository that SERVERS read for, also if the image gets another name.
+    Raises InvalidTrust for files of registries.d that can't be read, UnsupportedFormat for a file that is no signature, and the errors of servers.
+    """
+    if policy.read_lookaside is None:
+        return []
+    lookaside = policy.read_lookaside()
+    name = reference if reference is not None and reference.context == servers.repository.context else servers.repository
+    found: list[SignatureBytes] = []
+    for number in range(1, MAX_CANDIDATES + 1):
+        url = lookaside.signature_url(name, digest, number)
+        data = servers.read_url(url, MAX_CANDIDATE)
+        if data is None:
+            break
+        try:
+            read_signature_file(data)
+        except Rejected as rejection:
+            raise UnsupportedFormat(f"the signature {url} of {name} can't be read: {rejection.reason}") from rejection
+        found.append(SignatureBytes(url, data=data))
+    return found
 
 
 def as_trust_candidate(found: SignatureCandidate, subject: Digest, repository: str | None) -> SignatureBytes:

@@ -10,15 +10,18 @@ import dataclasses
 import functools
 import threading
 import typing as t
+from urllib.parse import unquote
 
-from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat
+from ..errors import ImageNotFound, LongshoreError, RegistryError, UnsupportedFormat, system_error
+from ..files import read_named
 from ..limits import MAX_REFERRERS
 from ..oci import media_types
 from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor
 from ..oci.reference import Reference
-from ..oci.referrers import COSIGN_SUFFIXES, Referrer, referrers_tag
+from ..oci.referrers import COSIGN_SUFFIXES, Referrer, SignatureServers, referrers_tag
+from .http.messages import Request
 from .repository import Repository
 from .tags import list_tags, read_pages
 
@@ -141,6 +144,7 @@ class RepositoryReferrers:
 
     def __init__(self, repository: Repository, tags: DigestTags | None = None) -> None:
         self.label = repository.name
+        self.servers: SignatureServers | None = RegistrySignatureServers(repository)
         self._repository = repository
         self._tags = tags
 
@@ -162,3 +166,27 @@ class RepositoryReferrers:
             return self._repository.read_document(descriptor)
         except ImageNotFound:
             return None
+
+
+class RegistrySignatureServers:
+    """Reads the signatures that servers other than the registry have for the images of a repository. They get no credentials of the registry."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = Reference(repository.registry, repository.repository)
+        self._opened = repository
+
+    def read_url(self, url: str, limit: int) -> bytes | None:
+        """Return at most LIMIT + 1 bytes of a file; None if it doesn't exist. Raises the errors of the server, InputOutputError for files of this host."""
+        if url.startswith("file://"):
+            path = unquote(url[len("file://") :])
+            try:
+                return read_named(path, limit)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                raise system_error(error, path) from error
+        request = Request("GET", url, f"the signatures of {self.repository}", accepted=(200, 404), limit=limit)
+        endpoint = self._opened.read_endpoint
+        response = endpoint.client.send(request, endpoint.settings.for_other_hosts)
+        data = response.body(limit)
+        return data if response.status == 200 else None

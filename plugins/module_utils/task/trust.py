@@ -11,7 +11,7 @@ import typing as t
 
 from ..errors import InputOutputError, InvalidOption, InvalidTrust, LongshoreError, system_error
 from ..files import read_named
-from ..limits import MAX_KEY_FILE, MAX_POLICY
+from ..limits import MAX_GPG_KEY_FILE, MAX_KEY_FILE, MAX_POLICY
 from ..oci.text import sanitise
 from ..trust.policy import TrustPolicy
 from ..trust.rules import IdentityOptions, RuleOptions, read_rules
@@ -19,6 +19,7 @@ from .arguments import text_map
 
 if t.TYPE_CHECKING:
     from ..trust.keys import PrivateKey
+    from ..trust.policy_json import GpgSupport
 
 Options = t.Mapping[str, t.Any]
 
@@ -32,7 +33,18 @@ def read_policy(params: Options) -> TrustPolicy:
     from ..trust.policy_json import read_policy_json
 
     path = params["trust_file"]
-    return read_policy_json(_read_file(path, MAX_POLICY, InvalidTrust), path, lambda key: _read_file(key, MAX_KEY_FILE, InvalidTrust))
+    data = _read_file(path, MAX_POLICY, InvalidTrust)
+    return read_policy_json(data, path, lambda key: _read_file(key, MAX_GPG_KEY_FILE, InvalidTrust), _gpg_support(data))
+
+
+def _gpg_support(policy: bytes) -> GpgSupport | None:
+    """Return what the host has for GPG signatures; None if a policy doesn't mention them, which spares most runs the code."""
+    if b"signedBy" not in policy:
+        return None
+    from ..trust.policy_json import GpgSupport
+    from .gpg import GpgKeyrings, read_lookaside
+
+    return GpgSupport(GpgKeyrings().open, lambda: read_lookaside(lambda path: _read_file(path, MAX_POLICY, InvalidTrust)))
 
 
 def read_rule(options: Options) -> RuleOptions:

@@ -13,9 +13,13 @@ import typing as t
 from ..errors import InvalidTrust
 from ..limits import MAX_CANDIDATES
 from ..oci.reference import Reference
+from .gpg import GpgRule, verify_gpg_signatures
 from .scopes import find_rule
 from .verdict import NO_RULE, REFUSED_BY_RULE, Verdict
 from .verification import SignatureBytes, SignatureRule, Subject, verify_signatures
+
+if t.TYPE_CHECKING:
+    from .registries_d import Lookaside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Refuse:
     reason: str
 
 
-Requirement = t.Union[Accept, Refuse, SignatureRule]
+Requirement = t.Union[Accept, Refuse, SignatureRule, GpgRule]
 # Read the requirements of one scope. It is called only if the scope decides, because reading keys may fail.
 Requirements = t.Callable[[], t.Sequence[Requirement]]
 
@@ -46,6 +50,8 @@ class TrustPolicy:
 
     scopes: t.Mapping[str, Requirements]
     default: Requirements
+    # Where GPG signatures are. It is read only if an image needs one; None if the policy can't need one. Raises InvalidTrust.
+    read_lookaside: t.Callable[[], Lookaside] | None = None
 
     def requirements(self, reference: Reference | None) -> t.Sequence[Requirement]:
         """Return what an image needs. Raises InvalidTrust, which names the image, for keys that can't be used."""
@@ -59,16 +65,20 @@ class TrustPolicy:
         """Return whether the verdict about an image needs its newest attestations. Raises InvalidTrust."""
         return any(isinstance(requirement, SignatureRule) and bool(requirement.gates) for requirement in self.requirements(reference))
 
-    def verify(self, subject: Subject, find_candidates: FindCandidates) -> Verdict:
+    def verify(self, subject: Subject, find_candidates: FindCandidates, find_gpg_candidates: FindCandidates = tuple) -> Verdict:
         """Return the verdict of the policy about an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
         requirements = self.requirements(subject.reference)
         found = find_rule(self.scopes, subject.reference)
         candidates: _SharedCandidates | None = None
+        gpg_candidates: _SharedCandidates | None = None
         verdict = Verdict(False, "the policy says nothing about it", check=NO_RULE)
         for requirement in requirements:
             if isinstance(requirement, SignatureRule):
                 candidates = candidates or _SharedCandidates(find_candidates())
                 verdict = verify_signatures(subject, candidates, requirement)
+            elif isinstance(requirement, GpgRule):
+                gpg_candidates = gpg_candidates or _SharedCandidates(find_gpg_candidates())
+                verdict = verify_gpg_signatures(subject, gpg_candidates, requirement)
             elif isinstance(requirement, Refuse):
                 verdict = Verdict(False, requirement.reason, check=NO_RULE if found is None else REFUSED_BY_RULE)
             elif not verdict.accepted:

@@ -19,6 +19,7 @@ from ..limits import MAX_POLICY
 from ..oci.document import Document
 from ..oci.text import sanitise
 from .encoding import decode_base64
+from .gpg import GpgRule, OpenKeyring
 from .keys import read_public_key
 from .policy import Accept, Refuse, Requirements, TrustPolicy
 from .repositories import RepositoryRule
@@ -26,8 +27,28 @@ from .signed_identity import DEFAULT_IDENTITY, read_signed_identity
 from .verdict import Rejected
 from .verification import SignatureRule
 
+if t.TYPE_CHECKING:
+    from .registries_d import Lookaside
+
 # Read a file that the policy names. Raises InvalidTrust.
 ReadFile = t.Callable[[str], bytes]
+
+
+@dataclasses.dataclass(frozen=True)
+class GpgSupport:
+    """Open keyrings with a program of the host, and read the files that say where GPG signatures are."""
+
+    open_keyring: OpenKeyring
+    read_lookaside: t.Callable[[], Lookaside]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sources:
+    """Read key files and GPG signatures for requirements."""
+
+    read_file: ReadFile
+    gpg: GpgSupport | None
+
 
 _TRANSPORT = "docker"
 _PATH_TRANSPORTS = frozenset(("dir", "oci", "oci-archive"))
@@ -35,36 +56,39 @@ _SCOPELESS_TRANSPORTS = frozenset(("docker-archive", "tarball"))
 
 _GPG_SOURCES = ("keyPath", "keyPaths", "keyData")
 _GPG_KEY_TYPES = ("GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX509CAs")
+_EVALUATED_KEY_TYPE = "GPGKeys"  # skopeo, too, refuses the others
 _KEY_SOURCES = ("keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki")
 _LOG_SOURCES = ("rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData", "rekorPublicKeyDatas")
 _UNSUPPORTED_SOURCES = ("fulcio", "pki", *_LOG_SOURCES)
 
 
-def read_policy_json(data: bytes, what: str, read_file: ReadFile) -> TrustPolicy:
+def read_policy_json(data: bytes, what: str, read_file: ReadFile, gpg: GpgSupport | None = None) -> TrustPolicy:
     """Return the policy in a policy.json. WHAT names the file in messages, READ_FILE reads a key that it names.
+    Without GPG, requirements for GPG signatures refuse all images in their scope.
 
     Raises InvalidTrust for a file that is not completely valid. With such a file, skopeo refuses everything, too.
     """
+    sources = _Sources(read_file, gpg)
     try:
         document = Document.parse(data, what, MAX_POLICY)
         _require_only(document, ("default", "transports"))
-        default = _read_requirements(document, "default", read_file)
+        default = _read_requirements(document, "default", sources)
         transports = document.child("transports")
         scopes: dict[str, Requirements] = {}
         for transport in transports.members if transports is not None else ():
-            found = _read_scopes(t.cast(Document, transports).required_child(transport), transport, read_file)
+            found = _read_scopes(t.cast(Document, transports).required_child(transport), transport, sources)
             if transport == _TRANSPORT:
                 scopes = found
     except UnsupportedFormat as error:
         raise InvalidTrust(error.message) from error
-    return TrustPolicy(scopes, default)
+    return TrustPolicy(scopes, default, gpg.read_lookaside if gpg is not None else None)
 
 
-def _read_scopes(document: Document, transport: str, read_file: ReadFile) -> dict[str, Requirements]:
+def _read_scopes(document: Document, transport: str, sources: _Sources) -> dict[str, Requirements]:
     for scope in document.members:
         if scope and not _is_scope(transport, scope):
             raise UnsupportedFormat(f"{document.what}: {sanitise(scope, 200)!r} is not a scope of this transport")
-    return {scope: _read_requirements(document, scope, read_file) for scope in document.members}
+    return {scope: _read_requirements(document, scope, sources) for scope in document.members}
 
 
 def _is_scope(transport: str, scope: str) -> bool:
@@ -76,13 +100,13 @@ def _is_scope(transport: str, scope: str) -> bool:
     return True
 
 
-def _read_requirements(document: Document, key: str, read_file: ReadFile) -> Requirements:
+def _read_requirements(document: Document, key: str, sources: _Sources) -> Requirements:
     """Return the function that reads the requirements in a list. Their form is checked now. Key files are read when they are needed, as in skopeo."""
     requirements = document.children(key)
     if not requirements:
         raise UnsupportedFormat(f"{document.what}: {key or 'the scope of everything'} has no requirements")
-    parsed = [_read_requirement(requirement, read_file) for requirement in requirements]
-    return lambda: [requirement.load() if isinstance(requirement, _Signed) else requirement for requirement in parsed]
+    parsed = [_read_requirement(requirement, sources) for requirement in requirements]
+    return lambda: [requirement.load() if isinstance(requirement, (_Signed, _SignedByGpg)) else requirement for requirement in parsed]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +125,22 @@ class _Signed:
         return SignatureRule(keys=keys, repository=self.identity, bundles=False)
 
 
-def _read_requirement(document: Document, read_file: ReadFile) -> Accept | Refuse | _Signed:
+@dataclasses.dataclass(frozen=True)
+class _SignedByGpg:
+    """The requirement `signedBy`, before its key files are read."""
+
+    what: str
+    paths: tuple[str, ...]
+    keys: tuple[bytes, ...]
+    identity: RepositoryRule
+    read_file: ReadFile
+    open_keyring: OpenKeyring
+
+    def load(self) -> GpgRule:
+        return GpgRule(self.open_keyring([*self.keys, *map(self.read_file, self.paths)], self.what), self.identity)
+
+
+def _read_requirement(document: Document, sources: _Sources) -> Accept | Refuse | _Signed | _SignedByGpg:
     kind = document.required_text("type")
     if kind == "insecureAcceptAnything":
         _require_only(document, ("type",))
@@ -110,13 +149,13 @@ def _read_requirement(document: Document, read_file: ReadFile) -> Accept | Refus
         _require_only(document, ("type",))
         return Refuse("the policy rejects it")
     if kind == "signedBy":
-        return _read_signed_by(document)
+        return _read_signed_by(document, sources)
     if kind == "signedBaseLayer":
         _require_only(document, ("type", "baseLayerIdentity"))
         read_signed_identity(document.required_child("baseLayerIdentity"))
         return _refuse_kind(kind)
     if kind == "sigstoreSigned":
-        return _read_sigstore_signed(document, read_file)
+        return _read_sigstore_signed(document, sources.read_file)
     raise UnsupportedFormat(f"{document.what}: {sanitise(kind, 100)!r} is not a type of requirement")
 
 
@@ -124,14 +163,16 @@ def _refuse_kind(kind: str) -> Refuse:
     return Refuse(f"the policy has the requirement {kind} for it, which Longshore can't check")
 
 
-def _read_signed_by(document: Document) -> Refuse:
-    """Check the form of a requirement for GPG signatures, which we can't evaluate."""
+def _read_signed_by(document: Document, sources: _Sources) -> Refuse | _SignedByGpg:
     _require_only(document, ("type", "keyType", *_GPG_SOURCES, "signedIdentity"))
-    _read_identity(document)
-    _read_sources(document, _GPG_SOURCES)
-    if document.required_text("keyType") not in _GPG_KEY_TYPES:
+    identity = _read_identity(document)
+    paths, keys = _read_sources(document, _GPG_SOURCES)
+    key_type = document.required_text("keyType")
+    if key_type not in _GPG_KEY_TYPES:
         raise UnsupportedFormat(f"{document.what}: keyType is unknown")
-    return _refuse_kind("signedBy")
+    if key_type != _EVALUATED_KEY_TYPE or sources.gpg is None:
+        return _refuse_kind(f"signedBy with {key_type}")
+    return _SignedByGpg(document.what, paths, keys, identity, sources.read_file, sources.gpg.open_keyring)
 
 
 def _read_sigstore_signed(document: Document, read_file: ReadFile) -> Refuse | _Signed:

@@ -19,6 +19,8 @@ from .verdict import FailedCheck, Rejected
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
 TYPE = "cosign container image signature"
+# The type that skopeo and podman sign with GPG keys.
+GPG_TYPE = "atomic container signature"
 
 # The fields of the three objects. Unknown fields are refused, as by the tools that define them: they could change what is signed.
 _FIELDS = frozenset(("critical", "optional"))
@@ -34,8 +36,8 @@ class SimplePayload:
     annotations: t.Mapping[str, t.Any]
 
 
-def read_payload(data: bytes) -> SimplePayload:
-    """Read a payload whose signature was verified. Raises Rejected unless it is exactly what cosign writes; repeated keys are refused."""
+def read_payload(data: bytes, kind: str = TYPE) -> SimplePayload:
+    """Read a payload of the type KIND whose signature was verified. Raises Rejected for unknown, missing and repeated keys."""
     try:
         document = Document.parse(data, "the signed payload", MAX_CANDIDATE)
         _require_fields(document, _FIELDS)
@@ -44,9 +46,9 @@ def read_payload(data: bytes) -> SimplePayload:
         identity, image = critical.required_child("identity"), critical.required_child("image")
         _require_fields(identity, {"docker-reference"})
         _require_fields(image, {"docker-manifest-digest"})
-        if critical.required_text("type") != TYPE:
-            raise UnsupportedFormat(f"the signed payload's type is not {TYPE!r}")
-        optional = document.child("optional")
+        if critical.required_text("type") != kind:
+            raise UnsupportedFormat(f"the signed payload's type is not {kind!r}")
+        optional = document.required_child("optional") if kind == GPG_TYPE else document.child("optional")
         return SimplePayload(
             identity.required_text("docker-reference"),
             image.required_text("docker-manifest-digest"),

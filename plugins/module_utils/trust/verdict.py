@@ -16,6 +16,7 @@ from ..oci.text import sanitise, sanitise_message
 
 SIMPLE_SIGNING = "simple_signing"
 BUNDLE = "bundle"
+GPG = "gpg"
 
 _MAX_SHOWN = 5  # signers in a message
 _MAX_SIGNERS = 20  # in a row
@@ -52,7 +53,7 @@ class Rejected(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Signer:
-    """Who made a signature: a key, by the SHA-256 of its DER form in hex, or an identity that an issuer confirmed."""
+    """Who made a signature: a key, by the SHA-256 of its DER form in hex (a GPG key by its fingerprint), or an identity that an issuer confirmed."""
 
     key: str | None = None
     issuer: str | None = None

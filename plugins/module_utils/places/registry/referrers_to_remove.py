@@ -139,6 +139,7 @@ class _CachedTagReferrers:
 
         place = RepositoryReferrers(repository)
         self.label = place.label
+        self.servers = place.servers
         self.read_document = place.read_document
         self.find_by_subject = place.find_by_subject
         self._tags = tags
