@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / ".collections"), str(ROOT)]
 
 from benchmarks import page  # noqa: E402 - found by the line above
-from benchmarks.contest import RUNS, take_turns  # noqa: E402
-from benchmarks.imports import Imports, count_imports  # noqa: E402
+from benchmarks.contest import RUNS, Figures, take_turns  # noqa: E402
+from benchmarks.imports import Imports, count_imports, measure_start_up  # noqa: E402
 from benchmarks.payload import measure_all  # noqa: E402
 from benchmarks.place import Place  # noqa: E402
 from benchmarks.rows import ROWS, Row  # noqa: E402
@@ -87,13 +87,19 @@ def print_row(row: page.Measured) -> None:
         )
 
 
+def pull_unchanged(place: Place) -> dict[str, t.Any]:
+    """Pull an image, and return the options with which `image_pull` finds it unchanged."""
+    options = {"name": place.image(7, 17_285_714), "store": str(place.folder / "unchanged"), "plain_http": True}
+    modules.run("image_pull", options)
+    return options
+
+
 def count_all_imports(place: Place) -> list[Imports]:
     """Count what every module imports. `image_pull` finds its image unchanged; the others find no image."""
-    name, store = place.image(7, 17_285_714), str(place.folder / "unchanged")
-    modules.run("image_pull", {"name": name, "store": store, "plain_http": True})
+    unchanged = pull_unchanged(place)
     others = [path.stem for path in sorted((ROOT / "plugins" / "modules").glob("image_*.py")) if path.stem != "image_pull"]
     absent = {"name": "absent:1", "store": str(place.folder / "nothing")}
-    return [count_imports("image_pull", {"name": name, "store": store, "plain_http": True}), *(count_imports(other, absent) for other in others)]
+    return [count_imports("image_pull", unchanged), *(count_imports(other, absent) for other in others)]
 
 
 def main() -> None:
@@ -104,6 +110,7 @@ def main() -> None:
     registry.needed("docker-registry", "skopeo", "oras", "docker", "dockerd", "podman", "go", "ip")
     measured: list[page.Measured] = []
     imports: list[Imports] = []
+    start_up: list[Figures] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "registry").mkdir()
@@ -117,13 +124,14 @@ def main() -> None:
                     print_row(measured[-1])
             if not arguments.rows:
                 imports = count_all_imports(place)
+                start_up = measure_start_up(pull_unchanged(place))
     target = arguments.page or (None if arguments.rows else PAGE)
     if target is not None:
         plots = target.parent / "images" / target.stem
         plots.mkdir(parents=True, exist_ok=True)
         for one in measured:
             (plots / f"{one.name}.svg").write_text(page.make_plot(one.title, one.figures))
-        target.write_text(page.make_page(describe_machine(), measured, imports, [] if arguments.rows else measure_all()))
+        target.write_text(page.make_page(describe_machine(), measured, imports, [] if arguments.rows else measure_all(), start_up))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import typing as t
 
+from benchmarks.contest import Contestant, Figures, module, take_turns
 from tests.support import modules
 
 # Runs a module as Ansible does. Then it prints the lines of this collection that were compiled, and the milliseconds of processor time that took.
@@ -56,3 +57,14 @@ def count_imports(module: str, options: t.Mapping[str, t.Any]) -> Imports:
     done = subprocess.run(command, input=data, capture_output=True, check=True, env=modules.environment(), cwd="/")
     imported, run, milliseconds, _status = json.loads(done.stderr.splitlines()[-1])
     return Imports(module, imported, run, milliseconds)
+
+
+def measure_start_up(options: t.Mapping[str, t.Any]) -> list[Figures]:
+    """Measure what every module needs that reaches a registry, each with all before it, and at last `image_pull` with OPTIONS."""
+    programs = {
+        "Python": "pass",
+        "Ansible's module code": "import ansible.module_utils.basic",
+        "HTTP client (urllib3)": "import ansible.module_utils.basic, http.client, urllib3",
+    }
+    contestants = [Contestant(name, [sys.executable, "-c", program]) for name, program in programs.items()]
+    return take_turns([*contestants, module("image_pull", options)])

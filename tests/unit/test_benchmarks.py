@@ -128,3 +128,9 @@ def test_a_row_about_fleets_says_what_each_host_costs_the_controller() -> None:
     assert describe_controller(measured) == (
         "Of the play on 50 hosts, each host uses this processor time of the controller: 0.30 s for only pinging, 0.30 s for the role preload."
     )
+
+
+def test_start_up_is_divided_into_its_parts() -> None:
+    page = make_page({}, [], [], start_up=[figures("Python", 0.02), figures("Ansible's module code", 0.2), figures(LONGSHORE, 0.4)])
+    assert "Longshore's part of it is 50%" in page
+    assert "| Python | 10 |\n| Ansible's module code | 90 |\n| Longshore: compiling and running its code | 100 |\n" in page
