@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import math
 import subprocess
@@ -40,26 +41,35 @@ OF_A_VALUE = {"invalid_option", "invalid_reference", "invalid_trust"}
 OTHERS = {"not_found", "unreachable", "unsupported_format", "engine_error", "io_error"}
 
 
-# Each task in one process: what the controller's tests import would change how Ansible decodes the options.
+# What the controller's tests import would change how Ansible decodes the options, so tasks run in a process of their own. Starting it costs more than
+# all tasks of a test.
 _RUN_TASKS = """
 import importlib, json, sys
 sys.path[:0] = json.loads(sys.argv[1])
 from tests.support.forked import call
-for module, task in json.loads(sys.stdin.read()):
-    call(importlib.import_module(module).main, {**task, "_ansible_check_mode": True})
-    print()
+for line in sys.stdin:
+    for module, task in json.loads(line):
+        call(importlib.import_module(module).main, {**task, "_ansible_check_mode": True})
+        print(flush=True)
 """
+Outcomes = t.Callable[[t.Sequence[tuple[str, dict[str, t.Any]]]], list[dict[str, t.Any]]]
 
 
-def outcomes(tasks: t.Sequence[tuple[str, dict[str, t.Any]]]) -> list[dict[str, t.Any]]:
-    """Run modules in check mode, one after the other in one new process, and return their results. A task that hangs fails the test."""
+@pytest.fixture(scope="module")
+def outcomes() -> t.Iterator[Outcomes]:
+    """Return a function that runs modules in check mode, one after the other in one process, and returns their results."""
     paths = json.dumps([str(modules.ROOT), str(modules.ROOT / ".collections")])
-    wanted = json.dumps([(f"{modules.PACKAGE}.{module}", task) for module, task in tasks])
-    done = subprocess.run([sys.executable, "-c", _RUN_TASKS, paths], input=wanted, capture_output=True, text=True, check=False, timeout=200)
-    assert done.returncode == 0, done.stderr
-    found = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
-    assert len(found) == len(tasks)
-    return [{name: value for name, value in results.items() if name != "invocation"} for results in found]
+    with subprocess.Popen([sys.executable, "-c", _RUN_TASKS, paths], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        answers = (line for line in t.cast(t.IO[str], process.stdout) if line.strip())
+
+        def run(tasks: t.Sequence[tuple[str, dict[str, t.Any]]]) -> list[dict[str, t.Any]]:
+            print(json.dumps([(f"{modules.PACKAGE}.{module}", task) for module, task in tasks]), file=process.stdin, flush=True)
+            found = [json.loads(line) for line in itertools.islice(answers, len(tasks))]
+            assert len(found) == len(tasks), "the process ended"
+            return [{name: value for name, value in results.items() if name != "invocation"} for results in found]
+
+        yield run
+        process.terminate()
 
 
 def of_module(module: str) -> list[ModuleOption]:
@@ -85,7 +95,7 @@ def test_every_module_has_options() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_an_empty_list_is_refused_before_anything_is_read_or_written(module: str, tmp_path: Path) -> None:
+def test_an_empty_list_is_refused_before_anything_is_read_or_written(module: str, outcomes: Outcomes, tmp_path: Path) -> None:
     lists = [option for option in of_module(module) if option.is_list]
     results = outcomes([(module, option.task([], tmp_path)) for option in lists])
     for option, result in zip(lists, results):
@@ -96,7 +106,7 @@ def test_an_empty_list_is_refused_before_anything_is_read_or_written(module: str
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_null_counts_as_not_given(module: str, tmp_path: Path) -> None:
+def test_null_counts_as_not_given(module: str, outcomes: Outcomes, tmp_path: Path) -> None:
     """All options of a module at once, each one in a list of dictionaries, and each required one."""
     plain = without_nulls(of_module(module)[0].task(None, tmp_path))
     tasks = [{**dict.fromkeys(option.path[0] for option in of_module(module)), **plain}]
@@ -111,7 +121,7 @@ def test_null_counts_as_not_given(module: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if unused_options(module)])
-def test_options_of_the_action_group_that_a_module_does_not_use_are_not_read(module: str, tmp_path: Path) -> None:
+def test_options_of_the_action_group_that_a_module_does_not_use_are_not_read(module: str, outcomes: Outcomes, tmp_path: Path) -> None:
     plain = without_nulls(of_module(module)[0].task(None, tmp_path))
     with_defaults = {**plain, **{option: ["\ud800", None] for option in unused_options(module)}}
     first, second = outcomes([(module, plain), (module, with_defaults)])
@@ -124,7 +134,7 @@ def without_nulls(value: t.Any) -> t.Any:
     return [without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
-def test_values_of_dictionaries_that_are_null_are_left_out(tmp_path: Path) -> None:
+def test_values_of_dictionaries_that_are_null_are_left_out(outcomes: Outcomes, tmp_path: Path) -> None:
     options = {option.path: option for option in of_module("image_append")}
     for path in (("annotations",), ("config", "env"), ("config", "labels")):
         with_null, without = (options[path].task(value, tmp_path) for value in ({"a": 1, "b": None}, {"a": 1}))
@@ -134,7 +144,7 @@ def test_values_of_dictionaries_that_are_null_are_left_out(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_an_odd_value_ends_in_one_sentence_with_an_error_word(module: str, tmp_path: Path) -> None:
+def test_an_odd_value_ends_in_one_sentence_with_an_error_word(module: str, outcomes: Outcomes, tmp_path: Path) -> None:
     cases = [(option, value) for option in own_options(module) for value in VALUES[option.spec["type"]]]
     for (option, value), result in zip(cases, outcomes([(module, option.task(value, tmp_path)) for option, value in cases])):
         case = (str(option), repr(value)[:50], result)
@@ -148,13 +158,13 @@ def test_an_odd_value_ends_in_one_sentence_with_an_error_word(module: str, tmp_p
 
 
 @pytest.mark.parametrize("element", [None, "\0", "\ud800", {}, 5])
-def test_a_wrong_value_deep_in_a_list_has_an_error_word(element: t.Any, tmp_path: Path) -> None:
+def test_a_wrong_value_deep_in_a_list_has_an_error_word(element: t.Any, outcomes: Outcomes, tmp_path: Path) -> None:
     deep = [option for option in of_module("image_pull") if len(option.path) > 1]
     for option, result in zip(deep, outcomes([("image_pull", option.task([element], tmp_path)) for option in deep])):
         assert result["error"] in OF_A_VALUE | {"unreachable"}, (str(option), result)
 
 
-def test_no_tries_after_the_first_are_one_try_as_one_is(tmp_path: Path) -> None:
+def test_no_tries_after_the_first_are_one_try_as_one_is(outcomes: Outcomes, tmp_path: Path) -> None:
     options = {option.path: option for option in of_module("image_pull")}
     none, one = outcomes([("image_pull", options["retries",].task(tries, tmp_path)) for tries in (0, 1)])
     assert none == one
