@@ -94,8 +94,9 @@ def _all_members(reader: TarReader) -> t.Iterator[TarMember]:
 class _Members:
     """The files of a tar, by name."""
 
-    path: str
-    _files: t.Mapping[str, TarMember]
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._files: t.Mapping[str, TarMember] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._files
@@ -121,7 +122,7 @@ class TarContainer(_Members):
 
     def __init__(self, path: str, descriptor: int) -> None:
         """Read the headers, and take over DESCRIPTOR: it is closed with the container. If this raises, the caller must close it."""
-        self.path = path
+        super().__init__(path)
         self._descriptor = descriptor
         self._files = _Files.of(_all_members(TarReader(FileBytes(descriptor, path), path)), path).members
         weakref.finalize(self, os.close, descriptor)
@@ -172,7 +173,7 @@ class StreamContainer(_Members):
 
     def __init__(self, path: str, open_stream: t.Callable[[], t.Iterator[bytes]]) -> None:
         """OPEN_STREAM returns the bytes of the tar from its beginning, the same each time. PATH is its name in messages."""
-        self.path = path
+        super().__init__(path)
         self._open_stream = open_stream
         self._scanned: dict[int, _ScannedFile] = {}
         self._kept_bytes = 0

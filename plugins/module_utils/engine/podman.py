@@ -46,6 +46,9 @@ class _Podman(abc.ABC):
     load_keeps_replaced = True
     platform: Platform | None = None
 
+    def __init__(self, place: str) -> None:
+        self.place = place
+
     @abc.abstractmethod
     def list_rows(self) -> list[Document]:
         """Return the rows of Podman's image list, with intermediate images."""
@@ -72,7 +75,7 @@ class PodmanService(_Podman):
     """Podman's service, through the part of its API that Docker also has."""
 
     def __init__(self, api: Api) -> None:
-        self.place = api.place
+        super().__init__(api.place)
         self._api = api
 
     def list_rows(self) -> list[Document]:
@@ -111,7 +114,7 @@ class PodmanProgram(_Podman):
     """The program `podman`, which reads an archive from its standard input."""
 
     def __init__(self, program: str, timeout: float) -> None:
-        self.place = program
+        super().__init__(program)
         self._timeout = timeout
 
     def list_rows(self) -> list[Document]:
