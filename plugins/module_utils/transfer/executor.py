@@ -28,8 +28,7 @@ if t.TYPE_CHECKING:
 # Fetching a smaller blob again costs no more than resuming it.
 MIN_RESUMABLE = 1024 * 1024
 
-# By the `id` of the transfer that failed.
-Errors = dict[int, LongshoreError]
+Errors = dict[Transfer, LongshoreError]
 
 
 @dataclasses.dataclass
@@ -92,7 +91,7 @@ def execute(transfers: t.Sequence[Transfer], workers: Workers, *, all_or_nothing
         # The writers are closed, so the free space is that of the next run.
         described = full.at(sink.path, unstored) if isinstance(sink, LocalSink) else full
         # Images that were published before the disk was full stay.
-        errors.update({id(job.transfer): described for job in jobs if not job.published and id(job.transfer) not in errors})
+        errors.update({job.transfer: described for job in jobs if not job.published and job.transfer not in errors})
     return errors
 
 
@@ -238,7 +237,7 @@ def _publish(jobs: t.Sequence[_Job]) -> Errors:
     except DiskFull:
         raise
     except LongshoreError as error:
-        return {id(job.transfer): error for job in jobs}
+        return {job.transfer: error for job in jobs}
     for job in jobs:
         job.published = True
     return {}
@@ -249,7 +248,7 @@ def _publish_independently(jobs: t.Sequence[_Job]) -> Errors:
     errors = _publish(jobs)
     if not errors or len(jobs) == 1:
         return errors
-    return {key: error for job in jobs for key, error in _publish([job]).items()}
+    return {transfer: error for job in jobs for transfer, error in _publish([job]).items()}
 
 
 def _cancel(jobs: t.Sequence[_Job]) -> None:

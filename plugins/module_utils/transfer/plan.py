@@ -177,8 +177,7 @@ class Plan:
     @property
     def transfers(self) -> list[Transfer]:
         """Return each transfer once, in the order of the images: several names may share one."""
-        unique = {id(image.transfer): image.transfer for image in self.images if image.transfer is not None and self.error_of(image) is None}
-        return list(unique.values())
+        return list(dict.fromkeys(image.transfer for image in self.images if image.transfer is not None and self.error_of(image) is None))
 
     def actions(self) -> list[str]:
         """Return a sentence for each change."""
@@ -240,7 +239,7 @@ class Plan:
         from .executor import execute
 
         errors = execute(pending, workers, all_or_nothing=self.all_or_nothing)
-        return {image: errors[id(image.transfer)] for image in self.images if id(image.transfer) in errors}
+        return {image: errors[image.transfer] for image in self.images if image.transfer in errors}
 
 
 class TransferPlan(Plan):

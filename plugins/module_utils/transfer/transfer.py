@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from .interfaces import Sink, Source
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Transfer:
     """Copy GRAPH from SOURCE to SINK, and name it NAMES there.
 

@@ -69,7 +69,7 @@ def attempt(sink: RecordingSink, *tags: str, whole: bool = False) -> dict[str, L
     transfers = [Transfer(source, sink, IMAGE.graph, (name,), None, moves=IMAGE.blobs, reused=(), whole=whole) for name in names]
     with Workers(1) as workers:
         errors = execute(transfers, workers)
-    return {str(transfer.names[0].tag): errors[id(transfer)] for transfer in transfers if id(transfer) in errors}
+    return {str(transfer.names[0].tag): errors[transfer] for transfer in transfers if transfer in errors}
 
 
 def publish(sink: RecordingSink, *tags: str, whole: bool = False) -> list[str]:

@@ -41,7 +41,7 @@ def plan_repo_digests(plan: TransferPlan, engine: ManagedEngine, host: Platform,
         rows.append(changed)
         if present.get(name) != image_id:
             wanted.setdefault(name, []).append(changed)
-    moved = {id(old): new for old, new in zip(plan.images, rows)}
+    moved = dict(zip(plan.images, rows))
     steps = [_replace_row(step, moved) for step in plan.steps]
     if wanted:
         steps.append(_FetchDigests(engine, host, wanted, repository))
@@ -74,10 +74,10 @@ def _with_digest(row: ImagePlan, name: Reference, engine: ManagedEngine, *, is_m
     )
 
 
-def _replace_row(step: Step, rows: t.Mapping[int, ImagePlan]) -> Step:
+def _replace_row(step: Step, rows: t.Mapping[ImagePlan, ImagePlan]) -> Step:
     """Return a step that reports failures of the new row of its image."""
     row = getattr(step, "row", None)
-    return dataclasses.replace(t.cast(t.Any, step), row=rows[id(row)]) if row is not None else step
+    return dataclasses.replace(t.cast(t.Any, step), row=rows[row]) if row is not None else step
 
 
 @dataclasses.dataclass(frozen=True)
