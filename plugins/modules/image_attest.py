@@ -8,10 +8,10 @@ module: image_attest
 short_description: Attach signed statements to images
 version_added: 1.0.0
 description:
-  - Signs a statement about an image, such as its provenance or its SBOM, and attaches it as a Sigstore bundle, at a registry or in the store.
+  - Signs a statement about an image, such as its provenance or its SBOM, and attaches it at a registry or in the store.
   - Most tasks set O(name), O(type), O(predicate) and O(privatekey_path), and some also O(remote). The other options are mainly for credentials, connections
     and the store.
-  - C(cosign verify-attestation --new-bundle-format) accepts the attestation, and so does the option C(trust) of this collection.
+  - C(cosign verify-attestation) accepts the attestation, with C(--new-bundle-format) if it is a bundle, and so does the option C(trust) of this collection.
   - A statement that is there already is not signed again, so a second run changes nothing.
   - An attestation does not approve an image. Use M(longshore.images.image_sign) for that.
   - The module needs the Python library C(cryptography), 36 or newer, where it runs. The private key appears in no result, log, command line or file.
@@ -36,6 +36,14 @@ options:
   predicate_path:
     description: The path of a JSON file on the managed host with the content of the statement, in place of O(predicate).
     type: path
+  formats:
+    description:
+      - V(bundle) is the format of cosign 3, a Sigstore bundle as a referrer of the image.
+      - V(att) is the format of cosign 2, under the tag C(sha256-HEX.att). Kyverno and cosign 2 without C(--new-bundle-format) read only this format.
+    type: list
+    elements: str
+    choices: [bundle, att]
+    default: [bundle]
 extends_documentation_fragment:
   - longshore.images.store
   - longshore.images.registry
@@ -58,6 +66,14 @@ EXAMPLES = r"""
     type: spdx
     predicate_path: /srv/build/sbom.spdx.json
     privatekey_path: /etc/ssl/private/release.pem
+
+- name: Attach it for Kyverno and cosign 2 too
+  longshore.images.image_attest:
+    name: registry.example.com/team/app:3
+    type: spdx
+    predicate_path: /srv/build/sbom.spdx.json
+    privatekey_path: /etc/ssl/private/release.pem
+    formats: [bundle, att]
 
 - name: Record who approved an image
   longshore.images.image_attest:
@@ -190,7 +206,7 @@ from ..module_utils.task.run import run
 from ..module_utils.task.trust_arguments import PRIVATE_KEY
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.attach import Target, plan_attachments, registry_targets, store_targets
-from ..module_utils.verbs.sign import Attesting, read_predicate, read_type
+from ..module_utils.verbs.sign import ATTESTATION_FORMATS, Attesting, read_predicate, read_type
 
 
 def argument_spec() -> Arguments:
@@ -201,6 +217,7 @@ def argument_spec() -> Arguments:
             "type": {"type": "str", "required": True},
             "predicate": {"type": "dict"},
             "predicate_path": {"type": "path"},
+            "formats": {"type": "list", "elements": "str", "choices": list(ATTESTATION_FORMATS), "default": ["bundle"]},
         },
         {"mutually_exclusive": [("predicate", "predicate_path")], "required_one_of": [("predicate", "predicate_path")]},
     )
@@ -212,7 +229,8 @@ def plan(task: RegistryTask) -> Plan:
     from ..module_utils.task.trust import read_private_key
 
     params = task.params
-    attesting = Attesting(read_private_key(params), read_type(params["type"]), read_predicate(params["predicate"], params["predicate_path"]))
+    predicate = read_predicate(params["predicate"], params["predicate_path"])
+    attesting = Attesting(read_private_key(params), read_type(params["type"]), predicate, tuple(dict.fromkeys(params["formats"])))
     return plan_attachments(targets(task), attesting, "attest", task.host, task.workers)
 
 

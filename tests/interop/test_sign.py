@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import typing as t
 from pathlib import Path
@@ -73,6 +74,44 @@ def test_cosign_accepts_attestations(kind: str, image: str, tmp_path: Path) -> N
     root = ("--trusted-root", str(tmp_path / "root.json"))
     envelope = json.loads(cosign(tmp_path, key, "verify-attestation", "--new-bundle-format", *root, "--type", REVIEW, image))
     assert json.loads(base64.b64decode(envelope["payload"]))["predicate"] == {"ok": True}
+
+
+@pytest.mark.parametrize("kind", ["P-256", "P-384", "RSA-2048", "Ed25519"])
+def test_cosign_2_accepts_attestations_under_its_tag(kind: str, image: str, tmp_path: Path) -> None:
+    key = make_key(kind)
+    attest = modules.check_do_again if kind == "P-256" else modules.run
+    for predicate in ({"ok": True}, {"ok": False}):
+        attest("image_attest", options(image, tmp_path, key, type=REVIEW, predicate=predicate, formats=["bundle", "att"]))
+    found = [json.loads(line) for line in cosign(tmp_path, key, "verify-attestation", "--type", REVIEW, image).splitlines()]
+    assert [json.loads(base64.b64decode(one["payload"]))["predicate"] for one in found] == [{"ok": True}, {"ok": False}]
+
+
+def test_the_commands_of_the_guide_accept_an_sbom(image: str, tmp_path: Path) -> None:
+    guide = (modules.ROOT / "docs" / "trust.md").read_text()
+    commands = re.findall(r"^```sh\n(cosign verify-attestation .*)\n```$", guide, re.MULTILINE)
+    assert len(commands) == 2
+    key = make_key()
+    modules.run("image_attest", options(image, tmp_path, key, type="spdx", predicate={"spdxVersion": "SPDX-2.3"}, formats=["bundle", "att"]))
+    for command in commands:
+        words = command.replace("root.json", str(tmp_path / "root.json")).replace("--key release.pub --insecure-ignore-tlog ", "").split()
+        found = cosign(tmp_path, key, *words[1:-1], image)
+        assert json.loads(base64.b64decode(json.loads(found)["payload"]))["predicate"] == {"spdxVersion": "SPDX-2.3"}
+
+
+def test_attestations_of_cosign_2_are_accepted_and_kept(image: str, tmp_path: Path) -> None:
+    needed("cosign")
+    keys = signing.make_keys(tmp_path)
+    (keys / "predicate.json").write_text('{"reviewed": true}')
+    signing.sign(keys, image)
+    words = ("--key", "cosign.key", "--tlog-upload=false", "--yes", "--type", REVIEW, "--predicate", "predicate.json")
+    signing.cosign(keys, "attest", *words, *INSECURE, image)
+    rule = {"keys": [str(keys / "cosign.pub")], "attestations": [{"type": REVIEW}]}
+    store = str(tmp_path / "store")
+    done = modules.run("image_pull", {"name": [image], "store": store, "trust": [rule], "platform": ["all"]})
+    assert done["images"][0]["verification"]["attestations"] == [REVIEW]
+    assert modules.run("image_info", {"name": [image], "store": store, "trust": [rule]})["images"][0]["verification"]["accepted"]
+    modules.run("image_attest", options(image, tmp_path, make_key(), type=REVIEW, predicate={"ok": True}, formats=["att"]))
+    assert modules.run("image_info", {"name": [image], "remote": True, "trust": [rule]})["images"][0]["verification"]["accepted"]
 
 
 @pytest.mark.parametrize("tool", ["skopeo", "podman"])

@@ -30,7 +30,8 @@ from .text import sanitise
 
 # Suffixes of the tags that cosign derives from a digest.
 SIGNATURE = ".sig"
-COSIGN_SUFFIXES = (SIGNATURE, ".att", ".sbom")
+ATTESTATION = ".att"
+COSIGN_SUFFIXES = (SIGNATURE, ATTESTATION, ".sbom")
 
 _DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?")
 
@@ -329,14 +330,16 @@ class SignatureCandidate:
         return read_subject(self.document, str(self.root.digest)) if self.document is not None else None
 
 
-def list_candidates(place: ReferrerPlace, subject: Digest) -> t.Iterator[SignatureCandidate]:
+def list_candidates(place: ReferrerPlace, subject: Digest, *, attestations: bool = False) -> t.Iterator[SignatureCandidate]:
     """Yield the possible signatures of SUBJECT: the layers of cosign's tag, then those of each referrer in the order of the place.
+
+    With ATTESTATIONS, cosign's tag for them follows. The bundles among the referrers are attestations too, so it is searched only if they aren't enough.
 
     Nothing is read before it is requested, and at most MAX_CANDIDATES blobs of MAX_CANDIDATE bytes each. Only referrers of SUBJECT itself are searched for, so
     referrers that refer to each other in a circle are harmless. Errors of a candidate are its `problem`; those of the place, such as Unreachable, are raised.
     """
     left = MAX_CANDIDATES
-    for root, tag in _list_roots(place, subject):
+    for root, tag in _list_roots(place, subject, attestations):
         for candidate in _read_candidates(place, root, tag):
             if left == 0:
                 return
@@ -344,11 +347,13 @@ def list_candidates(place: ReferrerPlace, subject: Digest) -> t.Iterator[Signatu
             yield candidate
 
 
-def _list_roots(place: ReferrerPlace, subject: Digest) -> t.Iterator[tuple[Descriptor, str | None]]:
+def _list_roots(place: ReferrerPlace, subject: Digest, attestations: bool) -> t.Iterator[tuple[Descriptor, str | None]]:
     for name, root in place.find_by_tag(subject, (SIGNATURE,)):
         yield root, name.tag
     for root in place.find_by_subject(subject):
         yield root, None
+    for name, root in place.find_by_tag(subject, (ATTESTATION,)) if attestations else ():
+        yield root, name.tag
 
 
 def _read_candidates(place: ReferrerPlace, root: Descriptor, tag: str | None) -> t.Iterator[SignatureCandidate]:

@@ -115,7 +115,7 @@ def _verify_manifest(
         read: set[tuple[Digest, str | None]] = set()
         for place in places:
             new = set()
-            for found in list_candidates(place, manifest.digest):
+            for found in list_candidates(place, manifest.digest, attestations=policy.demands_attestations(reference)):
                 key = (found.root.digest, found.tag)
                 if key not in read:
                     yield as_trust_candidate(found, manifest.digest, context)

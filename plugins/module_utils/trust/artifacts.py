@@ -15,10 +15,12 @@ from ..oci.artifacts import EMPTY, EMPTY_CONFIG
 from ..oci.digest import Digest
 from ..oci.document import Document, encode_canonical
 from ..oci.manifest import Descriptor, Manifest, read_manifest
-from .bundle import BUNDLE_TYPE, CONTENT_ANNOTATION, DSSE_CONTENT, PREDICATE_ANNOTATION
+from .bundle import BUNDLE_TYPE, CONTENT_ANNOTATION, DSSE_CONTENT, ENVELOPE_TYPE, PREDICATE_ANNOTATION
 from .encoding import encode_base64
 from .keys import PrivateKey
 from .simple_signing import PAYLOAD_TYPE, SIGNATURE_ANNOTATION
+
+TYPE_ANNOTATION = "predicateType"  # of a layer with an attestation
 
 # Cosign sets no creation time in its images of signatures.
 _NO_TIME = "0001-01-01T00:00:00Z"
@@ -39,7 +41,16 @@ def make_signature_image(payload: bytes, key: PrivateKey, existing: bytes | None
     EXISTING is not an image of signatures.
     """
     signature = encode_base64(key.sign(payload, curve_hash=False))
-    layer = Descriptor(PAYLOAD_TYPE, Digest.of(payload), len(payload), annotations={SIGNATURE_ANNOTATION: signature})
+    return _add_layer(PAYLOAD_TYPE, payload, {SIGNATURE_ANNOTATION: signature}, existing)
+
+
+def make_attestation_image(envelope: bytes, predicate_type: str, existing: bytes | None) -> Artifact:
+    """Return cosign's image of attestations with ENVELOPE added to those in EXISTING. Raises UnsupportedFormat as `make_signature_image` does."""
+    return _add_layer(ENVELOPE_TYPE, envelope, {SIGNATURE_ANNOTATION: "", TYPE_ANNOTATION: predicate_type}, existing)
+
+
+def _add_layer(media_type: str, content: bytes, annotations: t.Mapping[str, str], existing: bytes | None) -> Artifact:
+    layer = Descriptor(media_type, Digest.of(content), len(content), annotations=annotations)
     old = _read_signature_image(existing) if existing is not None else None
     layers = (*(old.layers if old is not None else ()), layer)
     config = encode_canonical(
@@ -52,15 +63,15 @@ def make_signature_image(payload: bytes, key: PrivateKey, existing: bytes | None
             "rootfs": {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]},
         }
     )
-    annotations = old.annotations if old is not None else {}
-    manifest = Manifest(media_types.OCI_MANIFEST, Descriptor.of(media_types.OCI_CONFIG, config), layers, annotations).to_bytes()
-    return Artifact(Descriptor.of(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (payload, config, manifest)})
+    kept = old.annotations if old is not None else {}
+    manifest = Manifest(media_types.OCI_MANIFEST, Descriptor.of(media_types.OCI_CONFIG, config), layers, kept).to_bytes()
+    return Artifact(Descriptor.of(media_types.OCI_MANIFEST, manifest), {Digest.of(data): data for data in (content, config, manifest)})
 
 
 def _read_signature_image(data: bytes) -> Manifest:
     manifest = read_manifest(data, None, "the image of signatures")
     if not isinstance(manifest, Manifest) or manifest.media_type != media_types.OCI_MANIFEST:
-        raise UnsupportedFormat("the tag for signatures has something else, which signing would replace; delete the tag first")
+        raise UnsupportedFormat("the tag for signatures or attestations has something else, which would be replaced; delete the tag first")
     return manifest
 
 

@@ -65,6 +65,10 @@ class TrustPolicy:
         """Return whether the verdict about an image needs its newest attestations. Raises InvalidTrust."""
         return any(isinstance(requirement, SignatureRule) and bool(requirement.gates) for requirement in self.requirements(reference))
 
+    def demands_attestations(self, reference: Reference | None) -> bool:
+        """Return whether an image needs attestations. Raises InvalidTrust."""
+        return any(isinstance(requirement, SignatureRule) and bool(requirement.attestations) for requirement in self.requirements(reference))
+
     def verify(self, subject: Subject, find_candidates: FindCandidates, find_gpg_candidates: FindCandidates = tuple) -> Verdict:
         """Return the verdict of the policy about an image. Raises InvalidTrust, MissingLibrary, and the errors of places that fail."""
         requirements = self.requirements(subject.reference)

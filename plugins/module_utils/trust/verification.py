@@ -14,7 +14,7 @@ from ..limits import MAX_CANDIDATE, MAX_CANDIDATES
 from ..oci.digest import Digest
 from ..oci.reference import Reference
 from ..oci.text import sanitise
-from .bundle import BUNDLE_TYPE, Bundle, read_bundle
+from .bundle import BUNDLE_TYPE, ENVELOPE_TYPE, Bundle, read_attestation, read_bundle
 from .encoding import decode_base64
 from .keys import PublicKey
 from .repositories import RepositoryRule, SameRepository
@@ -133,7 +133,7 @@ class _Verification:
                 raise Rejected(FailedCheck.UNREADABLE, f"it is longer than the {MAX_CANDIDATE} bytes that are allowed")
             if candidate.media_type == PAYLOAD_TYPE:
                 self._accept(self._check_simple(candidate, data))
-            elif candidate.media_type == BUNDLE_TYPE:
+            elif candidate.media_type in (BUNDLE_TYPE, ENVELOPE_TYPE):
                 self._examine_bundle(candidate, data)
             else:
                 raise Rejected(FailedCheck.UNREADABLE, f"it has the type {sanitise(candidate.media_type, 100)}")
@@ -141,7 +141,7 @@ class _Verification:
             self._record_rejection(candidate, rejection)
             is_signed = rejection.failed_check == FailedCheck.MALFORMED
             is_unread = candidate.data is None or len(candidate.data) > MAX_CANDIDATE
-            if candidate.media_type == BUNDLE_TYPE and (is_signed or is_unread):
+            if candidate.media_type in (BUNDLE_TYPE, ENVELOPE_TYPE) and (is_signed or is_unread):
                 self._unread = self._unread or f"{candidate.where}: {rejection.reason}"
 
     def _record_rejection(self, candidate: SignatureBytes, rejection: Rejected) -> None:
@@ -169,7 +169,8 @@ class _Verification:
     def _examine_bundle(self, candidate: SignatureBytes, data: bytes) -> None:
         if not self._rule.bundles:
             raise Rejected(FailedCheck.OTHER_PURPOSE, "a bundle names no repository, which a policy's signedIdentity asks for")
-        bundle = read_bundle(data, self._subject.manifest)
+        is_bundle = candidate.media_type == BUNDLE_TYPE
+        bundle = read_bundle(data, self._subject.manifest) if is_bundle else read_attestation(data)
         signer = self._find_signer(bundle)
         statement = read_statement(bundle.payload, self._subject.digest) if bundle.payload is not None else None
         if not self._rule.repository.accepts_place(self._subject.reference, candidate.repository):
@@ -179,6 +180,8 @@ class _Verification:
             for check in self._checks:
                 check.add(statement)
             raise Rejected(FailedCheck.OTHER_PURPOSE, f"it is a statement of the type {sanitise(statement.predicate_type, 100)}, and not a signature")
+        if not is_bundle:
+            raise Rejected(FailedCheck.OTHER_PURPOSE, "it is a signature in the form of an attestation")
         annotations = self._check_annotations(statement.annotations if statement is not None else {})
         self._accept(Signature(BUNDLE, signer, self._subject.digest, annotations))
 
@@ -195,7 +198,7 @@ class _Verification:
     def _find_signer(self, bundle: Bundle) -> Signer:
         """Return who signed. A certificate counts only for identities: a key rule must not accept one that merely contains its key (GHSA-fx35-mq7g-6g98)."""
         if not bundle.has_certificate:
-            return self._find_key(bundle.signature, bundle.signed_bytes, curve_hash=True, claimed=bundle.claimed_key)
+            return self._find_key(bundle.signature, bundle.signed_bytes, curve_hash=bundle.curve_hash, claimed=bundle.claimed_key)
         if self._rule.keyless is None:
             self._signers["another identity"] = None
             raise Rejected(FailedCheck.OTHER_SIGNER, "it is signed by a certificate, and only keys are accepted")

@@ -121,9 +121,9 @@ def _make_referrer(target: Target, content: t.Mapping[Digest, bytes], root: Desc
     return Referrer(read_image(root, str(root.digest), read), subject, name)
 
 
-def find_candidates(place: ReferrerPlace, subject: Digest) -> list[SignatureCandidate]:
-    """Return the possible signatures of SUBJECT that can be read."""
-    return [candidate for candidate in list_candidates(place, subject) if candidate.data is not None]
+def find_candidates(place: ReferrerPlace, subject: Digest, *, attestations: bool = False) -> list[SignatureCandidate]:
+    """Return the possible signatures of SUBJECT that can be read, with ATTESTATIONS also those under cosign's tag for attestations."""
+    return [candidate for candidate in list_candidates(place, subject, attestations=attestations) if candidate.data is not None]
 
 
 @dataclasses.dataclass(frozen=True)

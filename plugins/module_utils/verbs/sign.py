@@ -16,11 +16,11 @@ from ..oci.digest import Digest
 from ..oci.document import Document
 from ..oci.graph import Graph
 from ..oci.manifest import Descriptor
-from ..oci.referrers import SIGNATURE, SignatureCandidate, referrers_tag
+from ..oci.referrers import ATTESTATION, SIGNATURE, SignatureCandidate, referrers_tag
 from ..oci.text import sanitise
 from ..places.image_trust import as_trust_candidate
-from ..trust.artifacts import make_bundle_referrer, make_signature_image
-from ..trust.bundle import BUNDLE_TYPE, make_bundle, read_bundle
+from ..trust.artifacts import make_attestation_image, make_bundle_referrer, make_signature_image
+from ..trust.bundle import BUNDLE_TYPE, ENVELOPE_TYPE, make_attestation, make_bundle, read_attestation, read_bundle
 from ..trust.keys import PrivateKey
 from ..trust.repositories import AnyRepository, NamedRepository
 from ..trust.simple_signing import PAYLOAD_TYPE, make_payload, signed_repository
@@ -31,6 +31,9 @@ from .attach import Attached, Attachment, Present, Target, find_candidates
 
 _MEDIA_TYPES = {BUNDLE: BUNDLE_TYPE, SIMPLE_SIGNING: PAYLOAD_TYPE}
 FORMATS = tuple(_MEDIA_TYPES)
+ENVELOPE = "att"  # the format of attestations under cosign's tag
+_ATTESTATION_TYPES = {BUNDLE: BUNDLE_TYPE, ENVELOPE: ENVELOPE_TYPE}
+ATTESTATION_FORMATS = tuple(_ATTESTATION_TYPES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,41 +85,53 @@ class Signing:
             statement = make_statement(manifest.digest, SIGNATURE_TYPE, {}, self.annotations)
             return Attachment(make_bundle_referrer(manifest, make_bundle(statement, self.key), SIGNATURE_TYPE), manifest.digest)
         payload = make_payload(target.reference, manifest.digest, self.annotations)
-        existing = _read_signature_tag(target, manifest.digest)
+        existing = _read_cosign_tag(target, manifest.digest, SIGNATURE)
         return Attachment(make_signature_image(payload, self.key, existing), manifest.digest, f"{referrers_tag(manifest.digest)}{SIGNATURE}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Attesting:
-    """Attaches a statement of `predicate_type` with `predicate` to images, signed by `key`."""
+    """Attaches a statement of `predicate_type` with `predicate` to images, signed by `key`, in each of `formats`."""
 
     key: PrivateKey
     predicate_type: str
     predicate: t.Mapping[str, t.Any]
+    formats: t.Sequence[str] = (BUNDLE,)
 
     def __call__(self, target: Target, image: Graph) -> Attached:
-        """Return the attestation that an image is missing. An attestation counts if this key signed the same statement."""
+        """Return the attestations that an image is missing. An attestation counts if this key signed the same statement."""
         digest = image.root.digest
         statement = make_statement(digest, self.predicate_type, self.predicate, {}, signed_repository(target.reference))
-        results = {"key": self.key.public.fingerprint, "predicate_type": self.predicate_type}
-        for candidate in find_candidates(target.place, digest):
-            if self._is_attested(image, candidate, statement):
-                return Attached((), (Present(candidate.root, digest, candidate.tag),), results)
-        bundle = make_bundle(statement, self.key)
-        if len(bundle) > MAX_CANDIDATE:
-            raise InvalidOption(f"the attestation of {target.reference} would have {len(bundle)} bytes; verification reads at most {MAX_CANDIDATE}")
-        return Attached((Attachment(make_bundle_referrer(image.root, bundle, self.predicate_type), digest),), (), results)
+        candidates = find_candidates(target.place, digest, attestations=ENVELOPE in self.formats)
+        missing: list[Attachment] = []
+        present: list[Present] = []
+        for form in self.formats:
+            found = next((candidate for candidate in candidates if self._is_attested(image, candidate, statement, form)), None)
+            if found is None:
+                missing.append(self._attest(target, image, statement, form))
+            else:
+                present.append(Present(found.root, digest, found.tag))
+        return Attached(tuple(missing), tuple(present), {"key": self.key.public.fingerprint, "predicate_type": self.predicate_type})
 
-    def _is_attested(self, image: Graph, candidate: SignatureCandidate, statement: bytes) -> bool:
-        if candidate.layer is None or candidate.layer.media_type != BUNDLE_TYPE or candidate.data is None:
+    def _attest(self, target: Target, image: Graph, statement: bytes, form: str) -> Attachment:
+        data = make_bundle(statement, self.key) if form == BUNDLE else make_attestation(statement, self.key)
+        if len(data) > MAX_CANDIDATE:
+            raise InvalidOption(f"the attestation of {target.reference} would have {len(data)} bytes; verification reads at most {MAX_CANDIDATE}")
+        digest = image.root.digest
+        if form == BUNDLE:
+            return Attachment(make_bundle_referrer(image.root, data, self.predicate_type), digest)
+        existing = _read_cosign_tag(target, digest, ATTESTATION)
+        return Attachment(make_attestation_image(data, self.predicate_type, existing), digest, f"{referrers_tag(digest)}{ATTESTATION}")
+
+    def _is_attested(self, image: Graph, candidate: SignatureCandidate, statement: bytes, form: str) -> bool:
+        if candidate.layer is None or candidate.layer.media_type != _ATTESTATION_TYPES[form] or candidate.data is None:
             return False
-        manifest = image.documents[image.root]
         try:
-            bundle = read_bundle(candidate.data, manifest)
+            bundle = read_bundle(candidate.data, image.documents[image.root]) if form == BUNDLE else read_attestation(candidate.data)
         except Rejected:
             return False
         is_same = bundle.payload == statement and not bundle.has_certificate
-        return is_same and self.key.public.accepts(bundle.signature, bundle.signed_bytes, curve_hash=True)
+        return is_same and self.key.public.accepts(bundle.signature, bundle.signed_bytes, curve_hash=bundle.curve_hash)
 
 
 def list_manifests(image: Graph, recursive: bool) -> list[Descriptor]:
@@ -127,10 +142,10 @@ def list_manifests(image: Graph, recursive: bool) -> list[Descriptor]:
     return list({descriptor.digest: descriptor for descriptor in found}.values())
 
 
-def _read_signature_tag(target: Target, digest: Digest) -> bytes | None:
-    """Return the image of signatures that cosign's tag names now, None without one."""
+def _read_cosign_tag(target: Target, digest: Digest, suffix: str) -> bytes | None:
+    """Return the image of signatures or attestations that cosign's tag with SUFFIX names now, None without one."""
     context = target.reference.context
-    for name, root in target.place.find_by_tag(digest, (SIGNATURE,)):
+    for name, root in target.place.find_by_tag(digest, (suffix,)):
         if name.context == context:
             return target.place.read_document(root)
     return None

@@ -52,13 +52,15 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.registri
 from ansible_collections.longshore.images.plugins.module_utils.registry.search import search_repositories
 from ansible_collections.longshore.images.plugins.module_utils.registry.tags import list_tags
 from ansible_collections.longshore.images.plugins.module_utils.store.index import StoreIndex
-from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import read_bundle
+from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import read_attestation, read_bundle
 from ansible_collections.longshore.images.plugins.module_utils.trust.cosign_key import decrypt_cosign_key
 from ansible_collections.longshore.images.plugins.module_utils.trust.keys import read_private_key, read_public_key
 from ansible_collections.longshore.images.plugins.module_utils.trust.policy_json import read_policy_json
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import read_payload
 from ansible_collections.longshore.images.plugins.module_utils.trust.statement import read_statement
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Rejected
+from ansible_collections.longshore.images.plugins.module_utils.trust.vex import read_claims
+from ansible_collections.longshore.images.plugins.module_utils.trust.vulnerabilities import read_report
 from ansible_collections.longshore.images.plugins.plugin_utils.progress import State
 from ansible_collections.longshore.images.plugins.plugin_utils.report.page import render
 from ansible_collections.longshore.images.plugins.plugin_utils.shared_progress import _read_line
@@ -199,6 +201,33 @@ _PAX = (
     + archives.END
 )
 _BUNDLE = trust.dsse_bundle(trust.statement(_DIGEST))
+_SCANS = (
+    {
+        "SchemaVersion": 2,
+        "ArtifactName": "a",
+        "CreatedAt": "2026-12-01T00:00:00Z",
+        "Results": [{"Vulnerabilities": [{"VulnerabilityID": "C", "Severity": "LOW"}]}],
+    },
+    {"scanner": {"result": {"matches": [{"vulnerability": {"id": "C", "severity": "Low"}, "artifact": {"purl": "pkg:a/b"}}]}}, "metadata": {}},
+    {
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"rules": [{"id": "C", "properties": {"security-severity": "9.8"}}]}},
+                "results": [{"ruleId": "C"}],
+                "invocations": [{"executionSuccessful": True, "endTimeUtc": "2026-12-01T00:00:00Z"}],
+            }
+        ],
+    },
+    {"bomFormat": "CycloneDX", "vulnerabilities": [{"id": "C", "ratings": [{"severity": "low"}], "affects": [{"ref": "pkg:a/b"}]}]},
+)
+_VEX = {
+    "@context": "https://openvex.dev/ns/v0.2.0",
+    "timestamp": "2026-12-01T00:00:00Z",
+    "statements": [
+        {"vulnerability": {"name": "C"}, "status": "not_affected", "impact_statement": "i", "products": [{"@id": f"pkg:oci/a@{_DIGEST}"}]}
+    ],
+}
 _POLICY = {"default": [{"type": "reject"}], "transports": {"docker": {"r.io": [{"type": "sigstoreSigned", "keyPath": "/k"}]}}}
 _ANSWER = answers.answer(answers.row("r.io/a:1", "a"), answers.row(None, "b"))
 _PRIVATE_KEY = trust.make_key().private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -267,6 +296,9 @@ PARSERS: dict[str, Parser] = {
     ),
     "policy.json": Parser(lambda data: read_policy_json(data, "it", lambda _path: trust.make_key().pem), _json(_POLICY)),
     "bundle": Parser(lambda data: read_bundle(data, _MANIFEST), _json(_BUNDLE, trust.message_bundle(_MANIFEST)), (Rejected,)),
+    "attestation": Parser(read_attestation, _json(trust.dsse_bundle(trust.statement(_DIGEST))["dsseEnvelope"]), (Rejected,)),
+    "scan": Parser(lambda data: read_report(Document.parse(data, "scan")), _json(*_SCANS)),
+    "openvex": Parser(lambda data: read_claims(Document.parse(data, "vex"), _DIGEST), _json(_VEX)),
     "statement": Parser(lambda data: read_statement(data, _DIGEST), _json(trust.statement(_DIGEST)), (Rejected,)),
     "simple signing": Parser(read_payload, _json(trust.simple_payload(_DIGEST, optional={"a": "b"})), (Rejected,)),
     "public key": Parser(lambda data: read_public_key(data, "it"), (trust.make_key().pem,)),

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from ansible_collections.longshore.images.plugins.module_utils.errors import Unreachable
 from ansible_collections.longshore.images.plugins.module_utils.limits import MAX_CANDIDATE, MAX_CANDIDATES
 from ansible_collections.longshore.images.plugins.module_utils.oci.digest import Digest, DigestMismatch
-from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import BUNDLE_TYPE
+from ansible_collections.longshore.images.plugins.module_utils.trust.bundle import BUNDLE_TYPE, ENVELOPE_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.repositories import AnyRepository, NamedRepository
 from ansible_collections.longshore.images.plugins.module_utils.trust.simple_signing import PAYLOAD_TYPE
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Verdict
@@ -24,6 +24,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.verificatio
 from tests.support.images import make_image
 from tests.support.trust import (
     KINDS,
+    Key,
     bundle_candidate,
     candidate,
     dsse_bundle,
@@ -431,3 +432,49 @@ def test_digests_of_other_algorithms_work() -> None:
     assert verify(simple_candidate(simple_payload(digest)), subject=subject).accepted
     assert verify(bundle_candidate(dsse_bundle(statement(digest))), subject=subject).accepted
     assert not verify(good_simple(), subject=subject).accepted
+
+
+# Attestations of cosign 2, which are envelopes without a bundle.
+
+
+def envelope(signed: t.Any, key: Key | None = None, **changes: t.Any) -> SignatureBytes:
+    return candidate(json.dumps({**dsse_bundle(signed, key)["dsseEnvelope"], **changes}).encode(), ENVELOPE_TYPE)
+
+
+SBOM_STATEMENT = statement(DIGEST, SBOM)
+ENVELOPES: dict[str, tuple[SignatureBytes, str]] = {
+    "another key": (envelope(SBOM_STATEMENT, make_key(number=1)), "no accepted key made it"),
+    "another hash": (
+        candidate(json.dumps(dsse_bundle(SBOM_STATEMENT, make_key("P-384"), hashes.SHA384())["dsseEnvelope"]).encode(), ENVELOPE_TYPE),
+        "no accepted key made it",
+    ),
+    "another payload": (envelope(SBOM_STATEMENT, payload=encode(json.dumps(statement(DIGEST, "https://example.com")).encode())), "no accepted key"),
+    "another type of payload": (envelope(SBOM_STATEMENT, payloadType="application/json"), "not an in-toto statement"),
+    "no signature": (envelope(SBOM_STATEMENT, signatures=[]), "has 0 signatures instead of one"),
+    "two signatures": (
+        envelope(SBOM_STATEMENT, signatures=dsse_bundle(SBOM_STATEMENT)["dsseEnvelope"]["signatures"] * 2),
+        "has 2 signatures instead of one",
+    ),
+    "a signature that is no base64": (envelope(SBOM_STATEMENT, signatures=[{"sig": "?"}]), "is not base64"),
+    "a list": (candidate(b"[]", ENVELOPE_TYPE), "not a JSON object"),
+    "a repeated key": (candidate(b'{"payload": "", "payload": ""}', ENVELOPE_TYPE), "a key occurs twice"),
+    "a bundle": (candidate(json.dumps(dsse_bundle(SBOM_STATEMENT)).encode(), ENVELOPE_TYPE), "has no payloadType"),
+    "another image": (envelope(statement(OTHER, SBOM)), "about other digests"),
+    "a signature of the image": (envelope(statement(DIGEST)), "in the form of an attestation"),
+}
+
+
+@pytest.mark.parametrize("case", ENVELOPES)
+def test_an_envelope_that_is_no_attestation_is_refused(case: str) -> None:
+    found, reason = ENVELOPES[case]
+    alone = verify_signatures(SUBJECT, [found], SignatureRule(keys=(make_key().public, make_key("P-384").public)))
+    assert not alone.accepted
+    assert reason in alone.reason
+    assert verify(good_simple(), found, attestations=(SBOM,)).reason == f"it has no accepted attestation of the type {SBOM}"
+
+
+def test_an_envelope_is_an_attestation_and_no_signature() -> None:
+    good = envelope(SBOM_STATEMENT)
+    assert verify(good_simple(), good, attestations=(SBOM,)).accepted
+    assert not verify(good).accepted
+    assert not verify(good_simple(), good, attestations=(SBOM,), bundles=False).accepted

@@ -35,3 +35,10 @@ def test_each_task_is_valid(position: int) -> None:
         for identity in rule.get("identities", ()):
             assert re.compile(identity["subject_regex"]).fullmatch("https://github.com/example/app/.github/workflows/release.yml@refs/tags/v1.2")
     assert find_predicate_type(options.get("type", "spdx"))
+
+
+def test_the_policy_for_kyverno_names_the_type_that_is_attested() -> None:
+    (text,) = re.findall(r"^```yml\n(.*?)^```$", (ROOT / "docs" / "trust.md").read_text(), re.MULTILINE | re.DOTALL)
+    (rule,) = yaml.safe_load(text)["spec"]["rules"]
+    (images,) = rule["verifyImages"]
+    assert [attestation["type"] for attestation in images["attestations"]] == [find_predicate_type("spdx")]
