@@ -59,6 +59,7 @@ author:
 seealso:
   - module: longshore.images.image_info
   - module: longshore.images.image_lock
+  - module: longshore.images.image_packages_info
   - module: longshore.images.image_rebase
 """
 

@@ -115,6 +115,13 @@ def test_an_image_without_its_signatures_is_not_refused() -> None:
     assert [svg.attributes["aria-label"] for svg in found.all("svg", role="img")] == ["one: 1 signatures not fetched", "two: 1 signed"]
 
 
+def test_the_verdict_of_a_gate_lists_what_exceeds_its_limits() -> None:
+    reason = "attestation vuln: 1 critical (at most 0): CVE-2026-1001"
+    gated = row(APP, verification=verification(error="untrusted", reason=reason), referrers=[referrer(f"{TAG}.sig"), referrer(f"{TAG}.att")])
+    found = tables(section({"one": answer(gated)}))
+    assert found["What the policy refuses"] == [[APP, "refused", short(APP), reason, "one"]]
+
+
 def test_a_policy_that_refuses_nothing_says_so() -> None:
     page = read_page(report_page({"one": answer(row(APP, verification=SIGNED))}))
     assert "The policy refuses no image." in page.one(id="signatures").text
