@@ -19,6 +19,7 @@ from tests.support.modules import ROOT, run
 from tests.support.plays import Play, run_playbook
 from tests.support.registry import Registry
 from tests.support.rootfs import dpkg_layer
+from tests.support.trust import make_key
 
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 
@@ -122,3 +123,22 @@ def test_the_contents_guide_shows_what_changed_and_finds_a_base_that_was_replace
     assert (done.recap["changed"], done.recap["skipped"]) == (3, 0), done.output
     assert done.output.count("-  package deb openssl 3.0.15\n") == done.output.count("+  package deb openssl 3.0.16\n") == 2
     assert f"{base}: openssl 3.0.15 -> 3.0.16" in done.output
+
+
+def test_the_contents_guide_lists_packages_and_attaches_an_sbom(anonymous: Registry, tmp_path: Path) -> None:
+    name = anonymous.put(make_image("app", 1, shared=[dpkg_layer(openssl="3.0.16", curl="8.14")]), "approve/app", "3")
+    (tmp_path / "key.pem").write_bytes(make_key().private_pem())
+    section = (ROOT / "docs" / "contents.md").read_text().partition("## Approve before the gap")[2].partition("\n## ")[0]
+    (tmp_path / "guide.md").write_text(
+        section.replace("registry.example.com/team/app:3", name).replace("/etc/ssl/private/release.pem", str(tmp_path / "key.pem"))
+    )
+    tasks = [task for text in examples(tmp_path / "guide.md") for task in yaml.safe_load(text)]
+    assert len(tasks) == 4
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [*tasks, tasks[-1]]}]))
+
+    done = play(tmp_path / "play.yml", XDG_DATA_HOME=str(tmp_path))
+
+    assert done.status == 0, done.output
+    assert done.recap["changed"] == 2, done.output  # the list, and the SBOM once
+    digest = anonymous.digest("approve/app", "3")
+    assert (tmp_path / "app-3.txt").read_text() == f"{name} {digest}\ndeb curl 8.14\ndeb openssl 3.0.16\n"
