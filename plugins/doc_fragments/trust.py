@@ -92,8 +92,8 @@ options:
   trust_file:
     description:
       - A file C(policy.json) on the managed host, in the format that skopeo and podman read from C(/etc/containers). It replaces O(trust).
-      - Names are looked up under the transport C(docker). C(insecureAcceptAnything), C(reject), C(signedBy), and C(sigstoreSigned) with keys are evaluated.
-        Other requirements refuse all images in their scope.
+      - Names are looked up under the transport C(docker). C(insecureAcceptAnything), C(reject), C(signedBy), and C(sigstoreSigned) with keys,
+        also with keys of a log, are evaluated. Other requirements refuse all images in their scope.
       - C(signedBy) needs the program C(gpg) where the module runs. The signatures are read from the servers that C(registries.d) names, in
         C(~/.config/containers) or C(/etc/containers).
     type: path

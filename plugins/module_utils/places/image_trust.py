@@ -19,7 +19,7 @@ from ..oci.reference import Reference
 from ..oci.referrers import ReferrerPlace, SignatureCandidate, SignatureServers, list_candidates
 from ..trust.gpg import read_signature_file
 from ..trust.policy import TrustPolicy
-from ..trust.simple_signing import SIGNATURE_ANNOTATION
+from ..trust.simple_signing import LOG_ANNOTATION, SIGNATURE_ANNOTATION
 from ..trust.verdict import Rejected, Verdict
 from ..trust.verification import SignatureBytes, Subject
 
@@ -164,7 +164,8 @@ def as_trust_candidate(found: SignatureCandidate, subject: Digest, repository: s
         return SignatureBytes(where, media_type, problem=found.problem or "it has no content")
     if found.tag is None and found.subject != subject:
         return SignatureBytes(where, problem=f"its subject is {found.subject or 'missing'}, and not {subject}")
-    return SignatureBytes(where, layer.media_type, found.data, repository, layer.annotations.get(SIGNATURE_ANNOTATION))
+    signature, log_entry = (layer.annotations.get(name) for name in (SIGNATURE_ANNOTATION, LOG_ANNOTATION))
+    return SignatureBytes(where, layer.media_type, found.data, repository, signature, log_entry=log_entry)
 
 
 def cover_selection(root: Descriptor, data: bytes, selected: Graph) -> Graph:

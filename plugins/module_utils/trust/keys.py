@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import re
@@ -87,6 +88,18 @@ def _deterministic_ecdsa(ec: t.Any, algorithm: t.Any) -> t.Any:
         return ec.ECDSA(algorithm, deterministic_signing=True)
     except (TypeError, UnsupportedAlgorithm):  # cryptography before 43, OpenSSL before 3.2
         return ec.ECDSA(algorithm)
+
+
+def read_pem(data: bytes) -> bytes | None:
+    """Return the DER form of a public key in PEM form with nothing around it, None for anything else."""
+    block = _PEM.fullmatch(data.strip())
+    if block is None or block[1] != b"PUBLIC KEY":
+        return None
+    lines = block[0].split(b"\n")[1:-1]
+    try:
+        return base64.b64decode(b"".join(line.strip() for line in lines), validate=True)
+    except ValueError:
+        return None
 
 
 def read_public_key(pem: bytes, what: str) -> PublicKey:

@@ -20,7 +20,7 @@ from ..oci.document import Document
 from ..oci.text import sanitise
 from .encoding import decode_base64
 from .gpg import GpgRule, OpenKeyring
-from .keys import read_public_key
+from .keys import PublicKey, read_public_key
 from .policy import Accept, Refuse, Requirements, TrustPolicy
 from .repositories import RepositoryRule
 from .signed_identity import DEFAULT_IDENTITY, read_signed_identity
@@ -59,7 +59,7 @@ _GPG_KEY_TYPES = ("GPGKeys", "signedByGPGKeys", "X509Certificates", "signedByX50
 _EVALUATED_KEY_TYPE = "GPGKeys"  # skopeo, too, refuses the others
 _KEY_SOURCES = ("keyPath", "keyPaths", "keyData", "keyDatas", "fulcio", "pki")
 _LOG_SOURCES = ("rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData", "rekorPublicKeyDatas")
-_UNSUPPORTED_SOURCES = ("fulcio", "pki", *_LOG_SOURCES)
+_UNSUPPORTED_SOURCES = ("fulcio", "pki")
 
 
 def read_policy_json(data: bytes, what: str, read_file: ReadFile, gpg: GpgSupport | None = None) -> TrustPolicy:
@@ -118,11 +118,19 @@ class _Signed:
     keys: tuple[bytes, ...]
     identity: RepositoryRule
     read_file: ReadFile
+    log_paths: tuple[str, ...]
+    log_keys: tuple[bytes, ...]
 
     def load(self) -> SignatureRule:
-        pems = [*self.keys, *map(self.read_file, self.paths)]
-        keys = tuple(read_public_key(pem, f"{self.what}: key {position}") for position, pem in enumerate(pems, 1))
-        return SignatureRule(keys=keys, repository=self.identity, bundles=False)
+        keys = self._read_keys(self.keys, self.paths, "key")
+        logs = self._read_keys(self.log_keys, self.log_paths, "key of the log")
+        if any(log.curve_hash is None for log in logs):
+            raise InvalidTrust(f"{self.what}: the key of a log is not an ECDSA key")
+        return SignatureRule(keys=keys, repository=self.identity, bundles=False, log_keys=logs)
+
+    def _read_keys(self, content: t.Sequence[bytes], paths: t.Sequence[str], noun: str) -> tuple[PublicKey, ...]:
+        pems = [*content, *map(self.read_file, paths)]
+        return tuple(read_public_key(pem, f"{self.what}: {noun} {position}") for position, pem in enumerate(pems, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,14 +190,13 @@ def _read_sigstore_signed(document: Document, read_file: ReadFile) -> Refuse | _
     logs = [name for name in _LOG_SOURCES if name in document.members]
     if len(logs) > 1:
         raise UnsupportedFormat(f"{document.what} has {logs[0]} and {logs[1]}; only one can be used")
-    for name in logs:
-        _read_source(document, name)
+    log_paths, log_keys = _read_source(document, logs[0]) if logs else ((), ())
     if "fulcio" in document.members and not logs:
         raise UnsupportedFormat(f"{document.what} has fulcio and no key of the log")
     unsupported = [name for name in _UNSUPPORTED_SOURCES if name in document.members]
     if unsupported:
         return _refuse_kind(f"sigstoreSigned with {unsupported[0]}")
-    return _Signed(document.what, paths, keys, identity, read_file)
+    return _Signed(document.what, paths, keys, identity, read_file, log_paths, log_keys)
 
 
 def _read_sources(document: Document, names: t.Sequence[str]) -> tuple[tuple[str, ...], tuple[bytes, ...]]:

@@ -18,6 +18,8 @@ from .verdict import FailedCheck, Rejected
 
 PAYLOAD_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 SIGNATURE_ANNOTATION = "dev.cosignproject.cosign/signature"
+# The entry of a transparency log about the signature.
+LOG_ANNOTATION = "dev.sigstore.cosign/bundle"
 TYPE = "cosign container image signature"
 # The type that skopeo and podman sign with GPG keys.
 GPG_TYPE = "atomic container signature"

@@ -58,11 +58,12 @@ class Signer:
     key: str | None = None
     issuer: str | None = None
     identity: str | None = None
+    is_logged: bool = False
 
     @property
     def log(self) -> str:
-        """Return whether an entry in a transparency log was checked. For signatures by key it never is."""
-        return "not_checked" if self.key is not None else "checked"
+        """Return whether an entry in a transparency log was checked. For signatures by key it is only if a policy.json requires one."""
+        return "not_checked" if self.key is not None and not self.is_logged else "checked"
 
     def __str__(self) -> str:
         return f"key {self.key[:12]}" if self.key is not None else f"{self.identity} of {self.issuer}"

@@ -44,7 +44,8 @@ class SignatureBytes:
     """A blob that may be a signature. Only the digest of its bytes was verified.
 
     `where` names it in messages. `media_type` is the media type of its layer, `repository` the repository that has it, and `signature` the layer's
-    annotation with a simple signature. If `data` is None, the candidate is rejected, and `problem` says why.
+    annotation with a simple signature, and `log_entry` that with an entry of a log about it. If `data` is None, the candidate is rejected, and `problem`
+    says why.
     """
 
     where: str
@@ -53,6 +54,7 @@ class SignatureBytes:
     repository: str | None = None
     signature: str | None = None
     problem: str = "its bytes are missing"
+    log_entry: str | None = None
 
 
 class AttestationCheck(t.Protocol):
@@ -75,7 +77,8 @@ class AttestationGate(t.Protocol):
 class SignatureRule:
     """Requires a signature by one of `keys`, or by an identity that `keyless` accepts, and an attestation of each of these types by one of them.
 
-    The signature must include `annotations`. Without `bundles` only simple signatures count. `gates` are demands on the content of attestations.
+    The signature must include `annotations`. Without `bundles` only simple signatures count. With `log_keys`, a simple signature by a key needs an entry
+    of a log with one of these keys. `gates` are demands on the content of attestations.
     """
 
     keys: tuple[PublicKey, ...] = ()
@@ -85,6 +88,7 @@ class SignatureRule:
     attestations: tuple[str, ...] = ()
     gates: tuple[AttestationGate, ...] = ()
     bundles: bool = True
+    log_keys: tuple[PublicKey, ...] = ()
 
 
 def verify_signatures(subject: Subject, candidates: t.Iterable[SignatureBytes], rule: SignatureRule) -> Verdict:
@@ -158,6 +162,12 @@ class _Verification:
             raise Rejected(FailedCheck.UNREADABLE, "it has no signature")
         signature = decode_base64(candidate.signature, "its signature")
         signer = self._find_key(signature, data, curve_hash=False)
+        if self._rule.log_keys:
+            from .log_entry import check_log_entry
+
+            key = next(key for key in self._rule.keys if key.fingerprint == signer.key)
+            check_log_entry(candidate.log_entry, self._rule.log_keys, key, signature, data)
+            signer = dataclasses.replace(signer, is_logged=True)
         payload = read_payload(data)
         if payload.digest != str(self._subject.digest):
             raise Rejected(FailedCheck.OTHER_DIGEST, f"it signs {sanitise(payload.digest, 100)}")
