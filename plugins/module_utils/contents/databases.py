@@ -97,6 +97,7 @@ _PATHS = [
     )
 ]
 _ENDINGS = ("status", "installed", "rpmdb.sqlite", "Packages", "Packages.db", "METADATA", "PKG-INFO", ".egg-info", "package.json")
+_ARCHIVES = frozenset((".jar", ".war", ".ear", ".par", ".sar", ".jpi", ".hpi", ".nar"))
 _EXECUTABLE = Database(GO, MAX_EXECUTABLE, _go, b"\x7fELF", is_optional=True)
 
 
@@ -109,6 +110,3 @@ def find_database(path: str, is_executable: bool) -> Database | None:
             if pattern.fullmatch(path):
                 return database
     return _EXECUTABLE if is_executable else None
-
-
-_ARCHIVES = frozenset((".jar", ".war", ".ear", ".par", ".sar", ".jpi", ".hpi", ".nar"))

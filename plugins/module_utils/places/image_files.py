@@ -71,8 +71,7 @@ class LayeredFiles:
                 value = _value("device", metadata)
             for number in numbers:
                 self._values[number, position] = value
-            # The tree needs the headers of folders and links only, and half a kilobyte for each file is much.
-            yield TarMember(member.name, member.kind, member.offset, member.size, member.target)
+            yield member
 
     def _read_content(self, member: TarMember, origins: t.Sequence[Origin], content: t.Iterator[bytes]) -> Digest:
         """Return the digest of a file, whose packages are collected while it is hashed."""

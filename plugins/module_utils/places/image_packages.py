@@ -11,7 +11,7 @@ import typing as t
 
 from ..archive.image_tree import FileNode, ImageTree, Node, Origin
 from ..archive.metadata import read_metadata
-from ..archive.tar import FILE, OTHER, TarMember
+from ..archive.tar import FILE, TarMember
 from ..contents.collector import ImagePackages, PackageCollector
 from ..contents.package import TYPES
 from ..oci.manifest import Descriptor
@@ -40,8 +40,7 @@ class _Reader:
         for position, member in enumerate(stream):
             if member.kind == FILE and member.size:
                 collect_packages(self.collector, member, [(number, position) for number in numbers], stream.content())
-            # The tree needs the headers of folders and links only, and half a kilobyte for each file is much.
-            yield TarMember(member.name, member.kind, member.offset, member.size, member.target) if member.kind in (FILE, OTHER) else member
+            yield member
 
 
 def collect_packages(collector: PackageCollector, member: TarMember, origins: t.Sequence[Origin], content: t.Iterator[bytes]) -> None:

@@ -10,7 +10,7 @@ import itertools
 import typing as t
 
 from ..archive.compression import decompress, detect_compression
-from ..archive.tar import StreamBytes, TarMember, TarReader
+from ..archive.tar import FILE, OTHER, StreamBytes, TarMember, TarReader
 from ..oci.digest import Digest, Verifier
 from ..oci.manifest import Descriptor
 from ..transfer.interfaces import Chunks, OrderedSource, Source
@@ -88,12 +88,17 @@ def apply_layers(tree: ImageTree, source: Source, layers: t.Sequence[Descriptor]
         numbers.setdefault(layer.digest, []).append(number)
     if len(numbers) == len(layers) and not isinstance(source, OrderedSource):
         for stream in read_layers(source, layers, label):
-            tree.apply_layer(visit(stream, numbers[stream.layer.digest]), stream.what)
+            tree.apply_layer(map(_without_header, visit(stream, numbers[stream.layer.digest])), stream.what)
         return
     # They arrive in another order than they are applied in, or once for several times.
     members: dict[Digest, tuple[str, list[TarMember]]] = {}
     for stream in read_layers(source, layers, label):
-        members[stream.layer.digest] = stream.what, list(visit(stream, numbers[stream.layer.digest]))
+        members[stream.layer.digest] = stream.what, list(map(_without_header, visit(stream, numbers[stream.layer.digest])))
     for layer in layers:
         what, found = members[layer.digest]
         tree.apply_layer(found, what)
+
+
+def _without_header(member: TarMember) -> TarMember:
+    """Return what the tree needs of a member. The header of a file is half a kilobyte."""
+    return TarMember(member.name, member.kind, member.offset, member.size, member.target) if member.kind in (FILE, OTHER) else member
