@@ -97,6 +97,37 @@ BAD_VARIABLES: dict[str, tuple[dict[str, t.Any], str]] = {
         {"registry_proxy_url": "http://example.com", "registry_proxy_images": ["app", "host:5000/app"]},
         "registry_proxy_images (host:5000/app) has to name images as the upstream knows them, without its address, for example library/nginx:1.27.",
     ),
+    "nginx-alone": (
+        {"registry_nginx": "registry", "registry_folder": "/srv/registry"},
+        "registry_nginx: registry needs a registry_proxy_url, one without a path.",
+    ),
+    "nginx-size": ({"registry_nginx_max_size": "20 GB"}, "registry_nginx_max_size (20 GB) has to be a number and k, m or g, for example 20g."),
+    "nginx-time": (
+        {"registry_nginx_tag_time": "1;"},
+        "registry_nginx_inactive and registry_nginx_tag_time have to be a number and s, m, h or d, for example 60s.",
+    ),
+    "nginx-unread": (
+        {
+            "registry_proxy_url": "http://example.com",
+            "registry_nginx": "upstream",
+            "registry_folder": "/srv/registry",
+            "registry_proxy_images": ["app"],
+        },
+        "registry_proxy_images puts images into the storage of the registry, which registry_nginx: upstream doesn't read. Remove one of them.",
+    ),
+    "nginx-auth": (
+        {
+            "registry_proxy_url": "http://example.com",
+            "registry_nginx": "registry",
+            "registry_folder": "/srv/a",
+            "registry_config": {"auth": {"token": {}}},
+        },
+        "registry_config may not hold auth and http together with registry_nginx: nginx knows registry_users and registry_tls_certificate alone.",
+    ),
+    "nginx-folder": (
+        {"registry_proxy_url": "http://example.com", "registry_nginx": "registry", "registry_folder": "/srv/a;b"},
+        "With registry_nginx, registry_folder may have letters, digits and the characters / . _ + - only, and at most 87 of them.",
+    ),
     "said-twice": (
         {"registry_config": {"http": {"addr": ":5000"}}},
         "registry_config may not hold http.addr: set registry_address and registry_port instead.",
@@ -145,15 +176,15 @@ def test_a_server_that_starts_slowly_is_waited_for_and_one_that_ends_is_not(tmp_
     config.write_text(json.dumps({"version": "0.1", "storage": {"inmemory": {}}, "http": {"addr": f"127.0.0.1:{port}"}}))
     options = {
         "check": False,
-        "config": str(config),
+        "command": [str(program), "serve", str(config)],
         "environment": {},
         "folder": str(tmp_path),
         "log": str(log),
         "pid_file": str(tmp_path / "registry.pid"),
-        "program": str(program),
         "read_at_start": [],
         "restart": True,
         "service": "",
+        "socket": "",
         "start_timeout": 60,
         "stop_timeout": 30,
         "url": f"http://127.0.0.1:{port}/v2/",

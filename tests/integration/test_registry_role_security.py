@@ -112,7 +112,12 @@ def write_unit(folder: Path, **variables: t.Any) -> Path:
     return unit
 
 
-@pytest.mark.parametrize("variables", [{}, {"registry_port": 443}, {"registry_folder": "/home/registry"}], ids=["default", "low-port", "home"])
+NGINX = {"registry_port": 443, "registry_nginx": "registry", "registry__server": "{{ registry__nginx }}"}
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"registry_port": 443}, {"registry_folder": "/home/registry"}, NGINX], ids=["default", "low-port", "home", "nginx"]
+)
 def test_the_unit_is_rated_below_2_5_by_systemd(variables: dict[str, t.Any], tmp_path: Path) -> None:
     needed("systemd-analyze")
     unit = write_unit(tmp_path, **variables)
@@ -191,7 +196,7 @@ OLD, NEW, THIRD = 12345, 12346, 12347
 
 
 def folder_options(folder: Path, owner: int) -> dict[str, t.Any]:
-    return {"check": False, "folder": str(folder), "data": str(folder / "data"), "owner": str(owner), "unwanted": []}
+    return {"check": False, "folder": str(folder), "owned": [str(folder / "data")], "owner": str(owner), "unwanted": []}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@
 
 """Run one action of the role registry on the host, instead of many Ansible tasks. Some of the system calls have no Ansible module.
 
-Usage: registry.py inspect|folders|users|run|end. Reads options from standard input as JSON, and prints the results as JSON.
+Usage: registry.py inspect|folders|users|run|end|status. Reads options from standard input as JSON, and prints the results as JSON.
 With the option `check` it changes nothing.
 """
 
@@ -53,7 +53,7 @@ def read_file(path: str) -> str:
 
 
 def find_server(options: Options) -> tuple[str, bool]:
-    """Return the pid in the unit or the pid file, and whether that process is a registry that runs with our configuration file."""
+    """Return the pid in the unit or the pid file, and whether that process is a server that runs with our configuration file."""
     if options["service"]:
         pid = run_program("systemctl", "show", "--property=MainPID", "--value", f"{options['service']}.service").stdout.strip()
     else:
@@ -61,11 +61,17 @@ def find_server(options: Options) -> tuple[str, bool]:
     if not re.fullmatch("[1-9][0-9]*", pid):
         return "none", False
     # The existence of /proc/PID is not enough: if the init process doesn't reap its children, a dead process stays there as a zombie.
-    return pid, read_file(f"/proc/{pid}/cmdline").split("\0")[-3:] == ["serve", options["config"], ""]
+    # The main process of nginx writes its own title and the words of its command there, in one piece.
+    command = read_file(f"/proc/{pid}/cmdline").rstrip("\0").replace("\0", " ")
+    return pid, command.endswith(" " + " ".join(options["command"][1:]))
+
+
+def name_server(options: Options) -> str:
+    return "The registry" if "serve" in options["command"] else "nginx"
 
 
 def end_server(options: Options) -> bool:
-    """Stop the process in the pid file if it is our registry, and remove that file. Return True if this changes anything.
+    """Stop the process in the pid file if it is our server, and remove that file. Return True if this changes anything.
 
     Exits with a message if the process doesn't stop within `stop_timeout` seconds.
     """
@@ -80,7 +86,7 @@ def end_server(options: Options) -> bool:
         deadline = time.monotonic() + options["stop_timeout"]
         while find_server(options)[1]:
             if time.monotonic() > deadline:
-                sys.exit(f"The registry (pid {pid}) has not stopped within {options['stop_timeout']} seconds.")
+                sys.exit(f"{name_server(options)} (pid {pid}) has not stopped within {options['stop_timeout']} seconds.")
             time.sleep(0.05)
     pid_file.unlink(missing_ok=True)
     return changed
@@ -94,7 +100,7 @@ def start_server(options: Options) -> tuple[subprocess.Popen[bytes], int]:
     os.fchmod(log, 0o640)
     size = os.fstat(log).st_size
     process = subprocess.Popen(
-        [options["program"], "serve", options["config"]],
+        options["command"],
         cwd=options["folder"],
         env={**inherited, **options["environment"]},
         stdin=subprocess.DEVNULL,
@@ -118,16 +124,20 @@ def is_outdated(options: Options) -> bool:
     return True
 
 
-def ask_server(url: str) -> str:
+def ask_server(options: Options) -> str:
     """Return why the registry's API doesn't answer correctly, or an empty string if it does."""
-    parts = urlsplit(url)
+    parts = urlsplit(options["url"])
     connect: type[http.client.HTTPConnection] = http.client.HTTPConnection
     arguments: Options = {}
-    if parts.scheme == "https":
+    if parts.scheme == "https" and not options["socket"]:
         # We only check that our own process answers at a local address, so its certificate needs no verification.
         connect, arguments = http.client.HTTPSConnection, {"context": ssl._create_unverified_context()}  # noqa: S323
     connection = connect(parts.hostname or "", parts.port, timeout=5, **arguments)
     try:
+        if options["socket"]:
+            connection.sock = socket.socket(socket.AF_UNIX)
+            connection.sock.settimeout(5)
+            connection.sock.connect(options["socket"])
         connection.request("GET", parts.path)
         status = connection.getresponse().status
         return "" if status in (200, 401) else f"the status is {status}, not 200 or 401"
@@ -142,7 +152,7 @@ def wait_for_answer(options: Options, started: subprocess.Popen[bytes] | None) -
     # While a process is being started, its command line in /proc is empty or that of systemd. Only its exit proves that it is dead.
     deadline = time.monotonic() + options["start_timeout"]
     while True:
-        problem = ask_server(options["url"])
+        problem = ask_server(options)
         pid, running = find_server(options)
         if running and not problem:
             return ""
@@ -150,7 +160,7 @@ def wait_for_answer(options: Options, started: subprocess.Popen[bytes] | None) -
         if not alive:
             return "exited right after its start"
         if time.monotonic() > deadline:
-            return f"runs (pid {pid}), but does not answer correctly at {options['url']}: {problem}"
+            return f"runs (pid {pid}), but does not answer correctly at {options['socket'] or options['url']}: {problem}"
         time.sleep(0.1)
 
 
@@ -177,14 +187,34 @@ def run(options: Options) -> Options:
         started, size = start_server(options)
     problem = wait_for_answer(options, started)
     if problem:
-        lines = "\n".join(read_log(options, size)) or f"none. Is {options['program']} a binary of CNCF Distribution?"
-        problem = f"The registry {problem}. The last lines of its log:\n{lines}"
+        lines = "\n".join(read_log(options, size)) or f"none. Is {options['command'][0]} a binary of CNCF Distribution?"
+        problem = f"{name_server(options)} {problem}. The last lines of its log:\n{lines}"
     return {"changed": starts, "problem": problem}
 
 
 def end(options: Options) -> Options:
-    """Stop the process in the pid file if it is our registry."""
+    """Stop the process in the pid file if it is our server."""
     return {"changed": end_server(options)}
+
+
+def status(options: Options) -> Options:
+    """Return whether nginx answers, and how much of what it sent came from its cache, by its log."""
+    problem = ask_server(options)
+    counts = {"requests": 0, "hits": 0, "bytes": 0, "hit_bytes": 0}
+    with contextlib.suppress(FileNotFoundError), open(options["access_log"], encoding="utf-8", errors="replace") as log:
+        for line in log:
+            # nginx may be writing the last line.
+            with contextlib.suppress(ValueError):
+                entry = json.loads(line)
+                # Other requests, such as those for lists of tags, are not cached, and refused ones have not reached the cache.
+                if entry["cache"]:
+                    hit = entry["cache"] in ("HIT", "STALE", "UPDATING", "REVALIDATED")
+                    counts["requests"] += 1
+                    counts["bytes"] += entry["bytes"]
+                    counts["hits"] += hit
+                    counts["hit_bytes"] += entry["bytes"] * hit
+    rate = round(counts["hits"] / counts["requests"], 4) if counts["requests"] else 0.0
+    return {"healthy": not problem, "problem": problem, "hit_rate": rate, **counts}
 
 
 # The state of the host
@@ -211,17 +241,23 @@ def try_to_listen(host: str, port: int) -> str:
     return ""
 
 
-def look_at_port(options: Options, running: bool) -> Options:
-    """Return why the port can't be used, and which processes hold it. A port that our registry holds can be used."""
-    # Other sections have addresses too.
-    section = re.search(r"^http:\n((?: .*\n)*)", read_file(options["config"]), re.MULTILINE)
-    address = re.search(r"^  addr: ['\"]?([^'\"\n]+)", section[1], re.MULTILINE) if section else None
-    current = address[1] if running and address else ""
-    if current == options["listen"] or not 1 <= options["port"] <= 65535:
+def find_address(config: str) -> str:
+    """Return the address that a configuration of the registry or of nginx listens at, or an empty string."""
+    text = read_file(config)
+    # Other sections of the registry's configuration have addresses too.
+    section = re.search(r"^http:\n((?: .*\n)*)", text, re.MULTILINE)
+    address = re.search(r"^  addr: ['\"]?([^'\"\n]+)", section[1], re.MULTILINE) if section else re.search(r"^ +listen ([^ ;]+)", text, re.MULTILINE)
+    return address[1] if address else ""
+
+
+def look_at_port(options: Options, running: t.Collection[str]) -> Options:
+    """Return why the port can't be used, and which processes hold it. A port that a server of ours, RUNNING with its configuration, holds can be used."""
+    current = {find_address(config) for config in running}
+    if options["listen"] in current or not 1 <= options["port"] <= 65535:
         return {"listening": "", "holders": []}
     problem = try_to_listen(options["host"], options["port"])
     # Our own process may hold the port at another address.
-    if problem.startswith("EADDRINUSE") and current.endswith(f":{options['port']}"):
+    if problem.startswith("EADDRINUSE") and any(address.endswith(f":{options['port']}") for address in current):
         problem = ""
     holders = []
     if problem.startswith("EADDRINUSE"):
@@ -230,13 +266,20 @@ def look_at_port(options: Options, running: bool) -> Options:
     return {"listening": problem, "holders": holders}
 
 
+def look_at_server(server: Options) -> Options:
+    """Return the state of one server of the role."""
+    unit = read_file(server["unit"])
+    unit_ours = server["mark"] in unit.splitlines()
+    booted = os.path.isdir("/run/systemd/system")
+    pid, running = find_server({**server, "service": server["service"] if unit_ours and booted else ""})
+    exists = unit_ours or os.path.exists(server["config"])
+    return {"unit": server["unit"], "unit_exists": unit != "", "unit_ours": unit_ours, "pid": pid, "running": running, "exists": exists}
+
+
 def inspect(options: Options) -> Options:
     """Return the state of the host that the role checks before it changes anything."""
-    unit = read_file(options["unit"])
-    unit_ours = options["unit_mark"] in unit.splitlines()
-    booted = os.path.isdir("/run/systemd/system")
-    server = {"service": options["service"] if unit_ours and booted else "", "config": options["config"], "pid_file": options["pid_file"]}
-    pid, running = find_server(server)
+    servers = {server["config"]: look_at_server(server) for server in options["servers"]}
+    registry = next(iter(servers.values()))
     folder, program = options["folder"], options["program"]
     ancestor = Path(folder)
     while not ancestor.exists() and ancestor != ancestor.parent:
@@ -247,20 +290,22 @@ def inspect(options: Options) -> Options:
     present = sorted(os.listdir(folder)) if os.path.isdir(folder) and os.access(folder, os.R_OK) else []
     return {
         "uid": os.getuid(),
-        "pid": pid,
-        "running": running,
-        "unit": unit != "",
-        "unit_ours": unit_ours,
+        "pid": registry["pid"],
+        "running": registry["running"],
+        "unit_ours": registry["unit_ours"],
+        "servers": servers,
+        "units_of_others": [server["unit"] for server in servers.values() if server["unit_exists"] and not server["unit_ours"]],
         "account_missing": account_missing,
         "program": os.path.exists(program),
         "program_runs": os.path.isfile(program) and os.access(program, os.X_OK),
+        "nginx": os.path.exists(options["nginx"]),
         "htpasswd": shutil.which("htpasswd") is not None,
         "certificates_missing": [path for path in options["certificates"] if not os.path.exists(path)],
         "certificates_bad": [path for path in options["certificates"] if not os.path.isfile(path)],
         "ancestor": str(ancestor),
         "ancestor_writable": ancestor.is_dir() and os.access(ancestor, os.W_OK),
         "present": present,
-        **look_at_port(options, running),
+        **look_at_port(options, [config for config, server in servers.items() if server["running"]]),
     }
 
 
@@ -331,30 +376,36 @@ def change_owner_of_tree(folder: int, new: int) -> None:
     os.fchown(folder, new, -1)
 
 
+def own_folder(path: str, options: Options) -> bool:
+    """Set the mode of a folder and the owner of everything in it. Return True if this changes anything."""
+    descriptor = open_folder(path)
+    status = os.fstat(descriptor)
+    # In check mode the account may not exist yet.
+    new = None if options["owner"] == "" else find_account(options["owner"])
+    owner_changes = status.st_uid != new
+    if not options["check"]:
+        if owner_changes and new is not None:
+            change_owner_of_tree(descriptor, new)
+        os.fchmod(descriptor, 0o750)
+    return owner_changes or stat.S_IMODE(status.st_mode) != 0o750
+
+
 def folders(options: Options) -> Options:
-    """Create the registry's folder and its data folder, set the owner of the images, and remove files that are no longer needed."""
-    folder, data, check = options["folder"], options["data"], options["check"]
+    """Create the registry's folder and the folders that it owns, set the owner of the images, and remove files that are no longer needed."""
+    folder, check = options["folder"], options["check"]
     os.umask(0o022)
     unwanted = [path for path in options["unwanted"] if os.path.lexists(path)]
     changed = bool(unwanted)
     # An existing folder keeps its mode, because the user may have set it.
-    for path, mode in ((folder, 0o755), (data, 0o750)):
+    for path, mode in ((folder, 0o755), *((path, 0o750) for path in options["owned"])):
         if not os.path.isdir(path):
             changed = True
             if not check:
                 os.makedirs(path, mode=0o755, exist_ok=True)
                 os.chmod(path, mode)
-    if os.path.isdir(data):
-        descriptor = open_folder(data)
-        status = os.fstat(descriptor)
-        # In check mode the account may not exist yet.
-        new = None if options["owner"] == "" else find_account(options["owner"])
-        owner_changes = status.st_uid != new
-        changed |= owner_changes or stat.S_IMODE(status.st_mode) != 0o750
-        if not check:
-            if owner_changes and new is not None:
-                change_owner_of_tree(descriptor, new)
-            os.fchmod(descriptor, 0o750)
+    for path in options["owned"]:
+        if os.path.isdir(path):
+            changed |= own_folder(path, options)
     if not check:
         for path in unwanted:
             os.unlink(path)
@@ -408,7 +459,7 @@ def read_options() -> Options:
 
 
 if __name__ == "__main__":
-    actions = {"inspect": inspect, "folders": folders, "users": users, "run": run, "end": end}
+    actions = {"inspect": inspect, "folders": folders, "users": users, "run": run, "end": end, "status": status}
     try:
         sys.stdout.write(json.dumps(actions[sys.argv[1]](read_options())))
     except OSError as failure:
