@@ -14,6 +14,8 @@ import typing as t
 
 # How many seconds of bytes may wait in front of the line before a sender has to wait.
 _QUEUE = 0.02
+# The bytes of the packet that ends a connection. Without any, it would arrive at the same time as the last bytes, and maybe before them.
+_END = 40
 
 
 class Line:
@@ -89,7 +91,7 @@ class _Side(asyncio.Protocol):
             self.other.write(data)
 
     def connection_lost(self, unused_error: Exception | None) -> None:
-        self.direction.send(0, self.opened, self.other.close)
+        self.direction.send(_END, self.opened, self.other.close)
 
 
 class _Client(_Side):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import socket
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -114,6 +115,21 @@ def test_connections_over_a_line_share_its_rate_and_each_waits_for_two_round_tri
         assert list(pool.map(download, range(2))) == [100_000, 100_000]
         # A round trip for the handshake, one for the request, and 200 kB at 1 MB/s.
         assert time.monotonic() - began >= 2 * 0.05 + 0.2
+
+
+def test_the_end_of_a_connection_over_a_line_arrives_after_its_bytes() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, Line(f"127.0.0.1:{server.getsockname()[1]}", 1e8, 0.01).running() as line:
+        host, _colon, port = line.host.partition(":")
+        clients = [socket.create_connection((host, int(port)), timeout=30) for _number in range(50)]
+        for _client in clients:
+            accepted, _address = server.accept()
+            accepted.sendall(b"answer")
+            accepted.close()
+        answers = []
+        for client in clients:
+            with client, client.makefile("rb") as file:
+                answers.append(file.read())
+    assert answers == [b"answer"] * 50
 
 
 def test_a_row_about_a_line_says_how_long_a_user_waits() -> None:
