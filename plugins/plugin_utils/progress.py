@@ -59,7 +59,7 @@ Results = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class ModuleProgress:
     """The progress of a module: moved bytes of all bytes to move."""
 
     moved: int
@@ -67,7 +67,7 @@ class State:
     label: str
 
     @classmethod
-    def parse(cls, text: str) -> State | None:
+    def parse(cls, text: str) -> ModuleProgress | None:
         """Parse the file; return None if it is missing or not valid. It comes from a host and is not trusted."""
         try:
             found = json.loads(text) if len(text) <= MAX_STATE else None
@@ -107,7 +107,7 @@ def _format_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-class Folder(t.Protocol):
+class ProgressFolder(t.Protocol):
     """A private folder on the host for the progress file. The module removes it, unless it is killed."""
 
     path: str
@@ -164,7 +164,7 @@ class Watch:
 
     def __init__(
         self,
-        folder: Folder,
+        folder: ProgressFolder,
         show: t.Callable[[str], None],
         host: str = "",
         verb: str = "",
@@ -204,7 +204,7 @@ class Watch:
         # OSError: the disk of the controller is full, or the run was killed and its temporary folder is gone.
         with contextlib.suppress(AnsibleError, OSError):
             while not self._stopped.wait(min(MAX_INTERVAL, max(MIN_INTERVAL, (last - began) / 4))):
-                state = State.parse(self._folder.read())
+                state = ModuleProgress.parse(self._folder.read())
                 now = time.monotonic()
                 if state is not None and state.total and not self._stopped.is_set():
                     self._show(f"{self._prefix}{state.describe(before, now - last, self._columns)}")
@@ -213,7 +213,7 @@ class Watch:
                 if self._shared is not None and not self._stopped.is_set():
                     self._show_total(self._shared, state)
 
-    def _show_total(self, shared: SharedProgress, state: State | None) -> Total | None:
+    def _show_total(self, shared: SharedProgress, state: ModuleProgress | None) -> Total | None:
         """Record the progress of the host. Show the line about all hosts if it is due here, and return their progress then."""
         if state is not None:
             shared.record(state.moved, state.total)
@@ -230,7 +230,7 @@ class LogWatch(Watch):
         shared = t.cast(SharedProgress, self._shared)
         with contextlib.suppress(AnsibleError, OSError):
             while not self._stopped.wait(interval() / READS_PER_LINE):
-                state = State.parse(self._folder.read())
+                state = ModuleProgress.parse(self._folder.read())
                 if self._stopped.is_set():
                     return
                 total = self._show_total(shared, state)
@@ -302,7 +302,7 @@ class WatchedAction(ActionBase):
         mode = self._task.args.get(OPTION)
         return MODE_OF_CONTROLLER if mode is None else mode
 
-    def _make_folder(self) -> Folder:
+    def _make_folder(self) -> ProgressFolder:
         is_here = self._connection.transport == "local" and self._connection.become is None
         return LocalFolder() if is_here else RemoteFolder(self)
 

@@ -17,7 +17,7 @@ from ansible.errors import AnsibleConnectionFailure
 
 from ansible_collections.longshore.images.plugins.module_utils.transfer.progress import FILE
 from ansible_collections.longshore.images.plugins.plugin_utils import progress
-from ansible_collections.longshore.images.plugins.plugin_utils.progress import LocalFolder, State, Watch
+from ansible_collections.longshore.images.plugins.plugin_utils.progress import LocalFolder, ModuleProgress, Watch
 from ansible_collections.longshore.images.plugins.plugin_utils.shared_progress import INTERVAL_VARIABLE, SharedProgress
 
 NAME = "docker.io/library/nginx:1.27"
@@ -40,7 +40,7 @@ def written(**changes: t.Any) -> str:
     ],
 )
 def test_a_line_says_percent_amounts_rate_and_the_time_that_is_left(moved: int, everything: int, before: int, seconds: float, line: str) -> None:
-    assert State(moved, everything, NAME).describe(before, seconds) == f"{NAME}: {line}"
+    assert ModuleProgress(moved, everything, NAME).describe(before, seconds) == f"{NAME}: {line}"
 
 
 @pytest.mark.usefixtures("_quickly")
@@ -70,7 +70,7 @@ def test_a_terminal_shows_the_total_of_several_hosts_too(tmp_path: Path, monkeyp
 
 
 def test_a_state_is_read_as_it_was_written() -> None:
-    assert State.parse(written()) == State(500, 2000, NAME)
+    assert ModuleProgress.parse(written()) == ModuleProgress(500, 2000, NAME)
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_a_state_is_read_as_it_was_written() -> None:
     ids=lambda text: text[:30],
 )
 def test_what_no_module_of_ours_writes_is_no_state(text: str) -> None:
-    assert State.parse(text) is None
+    assert ModuleProgress.parse(text) is None
 
 
 def test_a_name_can_neither_command_a_terminal_nor_fill_it() -> None:
-    line = State.parse(written(what=f"a\x1b[2Jb\r\n{'c' * 4000}"))
+    line = ModuleProgress.parse(written(what=f"a\x1b[2Jb\r\n{'c' * 4000}"))
     assert line is not None
     assert line.label.isprintable()
     assert len(line.label) <= progress.MAX_NAME

@@ -55,7 +55,7 @@ class _DockerImage:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Layer:
+class _CompressedLayer:
     """A compressed layer, and the digest of its uncompressed content."""
 
     descriptor: Descriptor
@@ -261,7 +261,7 @@ class Archive:
             self._configs[key] = (Descriptor.of(media_types.OCI_CONFIG, data), config.diff_ids)
         return self._configs[key]
 
-    def _make_manifest(self, image: _DockerImage, layers: t.Mapping[str, _Layer]) -> Descriptor:
+    def _make_manifest(self, image: _DockerImage, layers: t.Mapping[str, _CompressedLayer]) -> Descriptor:
         """Create a manifest, always the same for the same content, and return its descriptor.
 
         Raises CorruptArchive if the content of a layer doesn't match its diff_id in the config.
@@ -278,7 +278,7 @@ class Archive:
             raise CorruptArchive(f"{what} names {sanitise(name, 200)!r}, which is not in the archive")
         return plain
 
-    def _read_compressed_layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _Layer]:
+    def _read_compressed_layers(self, diff_ids: t.Mapping[str, Digest]) -> dict[str, _CompressedLayer]:
         """Return the compressed layers among these layer files, by name."""
         kinds = {name: detect_compression(self._container.first_bytes(name)) for name in diff_ids}
         for name, kind in kinds.items():
@@ -293,17 +293,17 @@ class Archive:
                 same.setdefault((self._container.identity(name), diff_ids[name].algorithm), []).append(name)
         names = {first: (first, *others) for first, *others in same.values()}
         limit = ExpansionLimit(f"{self.path}: a compressed layer", self._container.disk_size(names))
-        layers: dict[str, _Layer] = {}
+        layers: dict[str, _CompressedLayer] = {}
         for name, chunks in self._container.stream(list(names)):
             kind = str(kinds[name])
             content, _size = hash_stream(decompress(_as_bytes(chunks), kind, self._container.locate(name), limit), diff_ids[name].algorithm)
             digest = self._container.digest(name)
             self._names[digest] = name
-            layer = _Layer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
+            layer = _CompressedLayer(Descriptor(_LAYER_TYPES[kind], digest, self._container.size(name)), content)
             layers.update(dict.fromkeys(names[name], layer))
         return layers
 
-    def _describe_layer(self, name: str, diff_id: Digest, compressed: t.Mapping[str, _Layer]) -> Descriptor:
+    def _describe_layer(self, name: str, diff_id: Digest, compressed: t.Mapping[str, _CompressedLayer]) -> Descriptor:
         """Return the descriptor of a layer.
 
         An uncompressed tar must have the digest DIFF_ID, and the reader of the blob verifies it. A compressed layer was read and hashed before.

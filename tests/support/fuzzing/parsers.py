@@ -61,7 +61,7 @@ from ansible_collections.longshore.images.plugins.module_utils.trust.statement i
 from ansible_collections.longshore.images.plugins.module_utils.trust.verdict import Rejected
 from ansible_collections.longshore.images.plugins.module_utils.trust.vex import read_claims
 from ansible_collections.longshore.images.plugins.module_utils.trust.vulnerabilities import read_report
-from ansible_collections.longshore.images.plugins.plugin_utils.progress import State
+from ansible_collections.longshore.images.plugins.plugin_utils.progress import ModuleProgress
 from ansible_collections.longshore.images.plugins.plugin_utils.report.page import render
 from ansible_collections.longshore.images.plugins.plugin_utils.shared_progress import _read_line
 from tests.support import answers, archives, package_files, trust
@@ -314,7 +314,7 @@ PARSERS: dict[str, Parser] = {
     ),
     "Docker's history": Parser(lambda data: _read_list(data, lambda step: parse_description(Document(_ROW_OF_IMAGE, "it"), [step])), _json([_STEP])),
     "ctr's list": Parser(_text(_parse_record), (f"r.io/a:1 application/x {_DIGEST} complete (1/1) 1.0 MiB/1.0 MiB true".encode(),)),
-    "progress": Parser(_text(State.parse), _json({"bytes": 1, "all_bytes": 2, "what": "a"})),
+    "progress": Parser(_text(ModuleProgress.parse), _json({"bytes": 1, "all_bytes": 2, "what": "a"})),
     "progress of several hosts": Parser(lambda data: _read_line(io.BytesIO(data)), (b"[1.5, 7]", b"[1%s, 7]" % (b"0" * 400))),
     "dpkg": Parser(
         _packages("var/lib/dpkg/status"), (b"Package: a\nStatus: install ok installed\nVersion: 1\nSource: b (2)\n\nPackage: c\nVersion: 2\n",)

@@ -80,7 +80,7 @@ class TreeStaging(FilesWriter):
 
     def search(self, search: PathSearch, layer: Descriptor, label: str) -> None:
         """Search a staged layer for the selected paths."""
-        search.add_layer(_Layer(self._staging, layer, label))
+        search.add_layer(_StagedLayer(self._staging, layer, label))
 
     def extract(self, layers: t.Sequence[Descriptor], image: str, label: str) -> Extracted:
         """Write the selected files of staged LAYERS, the lowest first, and publish them. A failure changes no file, and leaves nothing behind.
@@ -88,7 +88,7 @@ class TreeStaging(FilesWriter):
         Raises ImageNotFound for a path that isn't in the image, UnsupportedFormat, CorruptArchive, NameTaken, InputOutputError, DiskFull.
         """
         self._is_useless = True
-        readers = [_Layer(self._staging, layer, label) for layer in layers]
+        readers = [_StagedLayer(self._staging, layer, label) for layer in layers]
         selected = self._select(readers, label)
         count = len(selected)
         with naming_path_in_errors(self._staging.path), self._staging.make_folder(_TREE, 0o700) as folder:
@@ -105,7 +105,7 @@ class TreeStaging(FilesWriter):
         self._published = True
         return Extracted(entries, changed, special)
 
-    def _select(self, layers: t.Sequence[_Layer], label: str) -> dict[Parts, Node]:
+    def _select(self, layers: t.Sequence[_StagedLayer], label: str) -> dict[Parts, Node]:
         """Return the selected entries of all LAYERS. The rest of the tree, which can be large, is freed."""
         tree = ImageTree(remember=True)
         for layer in layers:
@@ -150,7 +150,7 @@ class TreeStaging(FilesWriter):
         return stat.S_IMODE(status.st_mode) if status is not None and stat.S_ISREG(status.st_mode) else 0o644
 
 
-class _Layer:
+class _StagedLayer:
     """A staged layer, which can be read several times."""
 
     def __init__(self, staging: Folder, layer: Descriptor, label: str) -> None:
@@ -167,7 +167,7 @@ class _Layer:
 
 
 def _write_tree(
-    folder: Folder, selected: dict[Parts, Node], layers: t.Sequence[_Layer], extraction: Extraction, label: str
+    folder: Folder, selected: dict[Parts, Node], layers: t.Sequence[_StagedLayer], extraction: Extraction, label: str
 ) -> tuple[list[TreeEntry], dict[Parts, Metadata]]:
     """Write the selected entries below FOLDER, and return them sorted, with their metadata, for a tar that of files too. Devices and FIFOs are left out.
 
@@ -213,7 +213,7 @@ def _write_tree(
     return [entries[parts] for parts in sorted(entries)], metadata
 
 
-def _members_of(layer: _Layer, number: int, wanted: t.Collection[Origin]) -> t.Iterator[tuple[Origin, TarMember, TarReader]]:
+def _members_of(layer: _StagedLayer, number: int, wanted: t.Collection[Origin]) -> t.Iterator[tuple[Origin, TarMember, TarReader]]:
     """Yield the wanted members of one layer. The rest of the layer isn't read after the last one."""
     left = len(wanted)
     if not left:
