@@ -17,7 +17,7 @@ MOST = {
     "image_append": (89, 520),
     "image_attest": (147, 875),
     "image_copy": (213, 1250),
-    "image_deliver": (131, 820),
+    "image_deliver": (131, 821),
     "image_diff_info": (202, 1125),
     "image_extract": (221, 1300),
     "image_history_info": (183, 1035),
