@@ -51,6 +51,7 @@ GROUPS = {
     "Surroundings": tuple(f"docs/{name}.md" for name in ("ci", "kubernetes", "caches", "automation_platform")),
     "Background": (
         "docs/performance.md",
+        "docs/byte_deltas.md",
         "docs/security.md",
         "docs/architecture.md",
         "docs/checklists.md",

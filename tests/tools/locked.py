@@ -4,7 +4,7 @@
 """The Python packages that ./dev installs, with all that they need, as exact versions with the hashes of their files (tests/locked).
 
 `locked.py NAME...` prints the requirements of these packages for `pip install --require-hashes`, and those of all packages without a name.
-`locked.py --renew` writes the files from tests/requirements.txt, tests/keyless.txt and tests/oldest.txt, with the newest versions that these allow.
+`locked.py --renew` writes the files from the files of SOURCES, with the newest versions that these allow.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ LOCKED = ROOT / "tests" / "locked"
 SOURCES = {
     "requirements.txt": (["tests/requirements.txt", "requirements.txt"], "3.11", []),
     "keyless.txt": (["tests/keyless.txt"], "3.11", []),
+    "deltas.txt": (["tests/deltas.txt"], "3.11", []),
     "oldest.txt": (["tests/oldest.txt"], "3.9", ["--no-deps"]),
 }
 
