@@ -31,16 +31,16 @@ if t.TYPE_CHECKING:
 
 
 _Image = t.TypeVar("_Image", bound=PlacedImage)
-_Shown = t.TypeVar("_Shown", bound=PlacedImage, contravariant=True)
+_Shown_contra = t.TypeVar("_Shown_contra", bound=PlacedImage, contravariant=True)
 
 
-class RowFacts(t.Protocol[_Shown]):
+class RowFacts(t.Protocol[_Shown_contra]):
     """What the rows of a place show of an image."""
 
-    def state(self, image: _Shown) -> RefState:
+    def state(self, image: _Shown_contra) -> RefState:
         """Return what the name of IMAGE points at, as a diff shows it."""
 
-    def facts(self, image: _Shown, name: Reference | None) -> Results:
+    def facts(self, image: _Shown_contra, name: Reference | None) -> Results:
         """Return the row of IMAGE under NAME in the results."""
 
     @property
@@ -51,7 +51,7 @@ class RowFacts(t.Protocol[_Shown]):
         """Return TEXT with the place after it, as in `app:1 in docker`. The store is the usual place, so nothing is added for it."""
 
 
-class Catalog(RowFacts[_Image], t.Protocol[_Image]):
+class Catalog(RowFacts[_Image], t.Protocol):
     """The images that a place holds. It is read once for a task."""
 
     @property
@@ -75,7 +75,7 @@ class Catalog(RowFacts[_Image], t.Protocol[_Image]):
         """Return the images that SELECTOR selects, one for each of their names. Raises InUse for several names of an image, unless FORCE."""
 
 
-class ImageCatalog(Catalog[_Image], t.Protocol[_Image]):
+class ImageCatalog(Catalog[_Image], t.Protocol):
     """A place whose images can be read, named and removed: a store or an engine."""
 
     @property
