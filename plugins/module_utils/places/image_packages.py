@@ -51,7 +51,7 @@ def collect_packages(collector: PackageCollector, member: TarMember, origins: t.
 
 def list_origins(tree: ImageTree) -> t.Iterator[tuple[str, Origin]]:
     """Yield the path of each file that the image has, and the member that it comes from."""
-    pending: list[tuple[str, Node]] = [(name, node) for name, node in tree.root.children.items()]
+    pending: list[tuple[str, Node]] = list(tree.root.children.items())
     while pending:
         path, node = pending.pop()
         if isinstance(node, FileNode):
