@@ -17,19 +17,19 @@ from pathlib import Path
 _GO_PROGRAM = """package main
 
 import (
-	"compress/gzip"
-	"io"
-	"os"
+    "compress/gzip"
+    "io"
+    "os"
 )
 
 func main() {
-	writer := gzip.NewWriter(os.Stdout)
-	if _, err := io.Copy(writer, os.Stdin); err != nil {
-		panic(err)
-	}
-	if err := writer.Close(); err != nil {
-		panic(err)
-	}
+    writer := gzip.NewWriter(os.Stdout)
+    if _, err := io.Copy(writer, os.Stdin); err != nil {
+        panic(err)
+    }
+    if err := writer.Close(); err != nil {
+        panic(err)
+    }
 }
 """
 _CONFIG = "application/vnd.oci.image.config.v1+json"
