@@ -138,7 +138,7 @@ def test_a_given_registry_and_image_are_used(tmp_path: Path, anonymous: Registry
     assert first.status == 0, first.output
     for task in ("Pull the image that was given", "Push it", "Pull it"):
         assert first.went(task) == CHANGED_ONCE, task
-    assert "Start the registry" not in first.output
+    assert "Start the server" not in first.output
     assert anonymous.digest("copies/given/app", "1") == anonymous.digest("given/app", "1")
     second = quickstart(tmp_path, **variables)
     assert second.status == 0, second.output
@@ -157,7 +157,7 @@ def test_a_failure_stops_the_registry(tmp_path: Path) -> None:
     play = quickstart(tmp_path, registry_port=port, quickstart_busybox="/nonexistent/busybox")
     assert play.status != 0
     assert "/nonexistent/busybox" in play.output
-    assert play.went("longshore.images.registry : Start the registry") == ["changed"]
+    assert play.went("longshore.images.registry : Start the server") == ["changed"]
     assert not answers(port)
 
 
