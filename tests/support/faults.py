@@ -9,6 +9,7 @@ import contextlib
 import faulthandler
 import hashlib
 import os
+import resource  # noqa: F401 - the store needs it in children of other users, who may not be able to read the files of this Python
 import signal
 import threading
 import time
