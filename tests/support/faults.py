@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import hashlib
+import importlib
 import os
-import resource  # noqa: F401 - the store needs it in children of other users, who may not be able to read the files of this Python
 import signal
 import threading
 import time
@@ -94,6 +94,8 @@ def record_events(folder: str | os.PathLike[str], run: t.Callable[[], object]) -
 
 def start_child(run: t.Callable[[], object]) -> int:
     """Start RUN in a forked child, and return the process ID of the child. After MAX_SECONDS it prints where it waits and is killed by SIGALRM."""
+    # The store needs it in children that become other users, who may not be able to read the files of this Python.
+    importlib.import_module("resource")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child of a process with threads: this one only runs our own code and ends
         child = os.fork()
