@@ -18,9 +18,9 @@ from ..oci.manifest import Descriptor
 from ..oci.platform import Platform, Selection
 from ..oci.reference import Reference
 from ..places.engine.images import EngineImages
+from ..places.engine.load_planner import LoadPlanner
 from ..places.engine.load_step import LoadIntoEngine
-from ..places.engine.loader import EngineLoader
-from ..places.engine.loads import FailedLoad, Load, LoadRequest
+from ..places.engine.planned_load import FailedLoad, Load, LoadRequest
 from ..places.store.source import LayoutSource
 from ..places.verification import Verification, check_names
 from ..transfer.plan import TransferPlan
@@ -45,9 +45,9 @@ def plan_deliver(
     EngineError if the engine can't be reached.
     """
     store.reload()
-    loader = EngineLoader(EngineImages(engine, host), Selection((platform,)) if platform is not None else None)
-    loads = loader.plan([_request(store, name, trust) for name in dict.fromkeys(names)])
-    rows = [loader.row(load, engine_keys=True) for load in loads]
+    planner = LoadPlanner(EngineImages(engine, host), Selection((platform,)) if platform is not None else None)
+    loads = planner.plan([_request(store, name, trust) for name in dict.fromkeys(names)])
+    rows = [planner.row(load, engine_keys=True) for load in loads]
     steps = [
         LoadIntoEngine(engine, load, row, verifies=False, failure="could not be delivered")
         for load, row in zip(loads, rows)

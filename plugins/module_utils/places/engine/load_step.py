@@ -20,8 +20,8 @@ from ...transfer.meter import Meter
 from ...transfer.plan import ImagePlan, Outcome, Step
 from ...transfer.workers import Workers
 from .images import EngineImages
-from .loads import Load
 from .outgoing_image import OutgoingImage, find_current
+from .planned_load import Load
 from .platforms import contains_images, read_complete_part
 
 _Pieces = t.Iterator[t.Union[bytes, memoryview]]

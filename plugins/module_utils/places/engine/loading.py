@@ -19,10 +19,10 @@ from ..archive.source import ArchiveSource
 from ..loading import ArchiveToLoad, ImageToLoad
 from .images import EngineImages
 from .leftovers import remove_leftovers
-from .load_all import LoadAll
+from .load_all_step import LoadAll
+from .load_planner import LoadPlanner
 from .load_step import LoadIntoEngine
-from .loader import EngineLoader
-from .loads import FailedLoad, Load, LoadRequest, document_finder
+from .planned_load import FailedLoad, Load, LoadRequest, document_finder
 from .platforms import select_for_engine
 
 
@@ -43,17 +43,17 @@ class EngineLoading:
         return ()
 
     def plan(self, images: t.Sequence[ImageToLoad], archive: ArchiveToLoad) -> TransferPlan:
-        loader = EngineLoader(EngineImages(self._engine, archive.host), select_for_engine(self._engine, archive.selection))
+        planner = LoadPlanner(EngineImages(self._engine, archive.host), select_for_engine(self._engine, archive.selection))
         loads: list[Load] = []
-        for planned in loader.plan([_request(image, archive) for image in images]):
+        for planned in planner.plan([_request(image, archive) for image in images]):
             if isinstance(planned, FailedLoad):
                 raise planned.error
             loads += [planned] if isinstance(planned, Load) else []  # an archive is always read, so no image is kept without that
-        rows = [loader.row(load) for load in loads]
+        rows = [planner.row(load) for load in loads]
         rows = [dataclasses.replace(row, results={**row.results, "kept": load.is_kept}) for load, row in zip(loads, rows)]
         steps = [LoadIntoEngine(self._engine, load, row) for load, row in zip(loads, rows)]
-        plan = TransferPlan(rows, steps=[LoadAll(loader.images, steps)], all_or_nothing=True)
-        return remove_leftovers(plan, self._engine, loader.names)
+        plan = TransferPlan(rows, steps=[LoadAll(planner.images, steps)], all_or_nothing=True)
+        return remove_leftovers(plan, self._engine, planner.names)
 
 
 def _request(image: ImageToLoad, archive: ArchiveToLoad) -> LoadRequest:

@@ -23,9 +23,9 @@ from ..registry.source import RegistrySource, find_at_registry
 from ..verification import Verification, check_trust
 from .images import EngineImages, describe_local_name
 from .leftovers import remove_leftovers
+from .load_planner import LoadPlanner
 from .load_step import LoadIntoEngine
-from .loader import EngineLoader
-from .loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
+from .planned_load import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from .platforms import has_platforms, select_for_engine
 
 if t.TYPE_CHECKING:
@@ -65,7 +65,7 @@ class EnginePulling:
         self._engine = engine
         self._repository = repository
         self._naming_digests = naming_digests
-        self._loader = EngineLoader(EngineImages(engine, host), select_for_engine(engine, selection))
+        self._planner = LoadPlanner(EngineImages(engine, host), select_for_engine(engine, selection))
         self._trust = trust
 
     @property
@@ -78,10 +78,10 @@ class EnginePulling:
 
     def plan(self, references: t.Sequence[Reference], pull: t.Callable[[Reference], _EnginePull]) -> TransferPlan:
         """Plan the pulls one after the other, since a layer that one image sends isn't sent for the next. Raises EngineError."""
-        names = self._loader.names  # an engine that can't be reached stops the run, not one pull
+        names = self._planner.names  # an engine that can't be reached stops the run, not one pull
         pulls = [pull(reference) for reference in references]
         asked = {one.load.requested: one.repository for one in pulls if one.repository is not None}
-        loads = self._loader.plan([one.load for one in pulls])
+        loads = self._planner.plan([one.load for one in pulls])
         rows = [self._row(load, None if isinstance(load, FailedLoad) else asked.get(load.requested)) for load in loads]
         steps = [LoadIntoEngine(self._engine, load, row, failure="could not be pulled") for load, row in zip(loads, rows) if isinstance(load, Load)]
         planned = remove_leftovers(TransferPlan(rows, steps=steps), self._engine, names)
@@ -89,11 +89,11 @@ class EnginePulling:
             return planned
         from .repo_digests import plan_repo_digests
 
-        return plan_repo_digests(planned, self._engine, self._loader.host, self._naming_digests)
+        return plan_repo_digests(planned, self._engine, self._planner.host, self._naming_digests)
 
     def _row(self, load: PlannedLoad, repository: Repository | None) -> ImagePlan:
         """Return the row of LOAD. REPOSITORY has answered for it, None if no request was needed."""
-        row = self._loader.row(load)
+        row = self._planner.row(load)
         endpoint = repository.answered_by if repository is not None else None
         return dataclasses.replace(row, results={**row.results, "endpoint": endpoint, "referrers": []})
 
@@ -101,11 +101,11 @@ class EnginePulling:
         return _EnginePull(FailedLoad(requested, error))
 
     def hint(self, reference: Reference) -> str:
-        return describe_local_name(reference, self._loader.names)
+        return describe_local_name(reference, self._planner.names)
 
     def find(self, reference: Reference, *, under_other_names: bool) -> EngineImage | None:
         """Return the usable image with the name and digest of REFERENCE. UNDER_OTHER_NAMES, a digest without a tag may have any name of its repository."""
-        found = [image for image in self._loader.listed if image.usable and reference.digest in (None, *image.digests)]
+        found = [image for image in self._planner.listed if image.usable and reference.digest in (None, *image.digests)]
         named = next((image for image in found if reference.name in image.names), None)
         if named is None and under_other_names and reference.tag is None:
             return next((image for image in found if any(name.context == reference.context for name in image.names)), None)
@@ -113,7 +113,7 @@ class EnginePulling:
 
     def keep(self, reference: Reference, image: EngineImage, *, ask: bool, warning: str = "") -> _EnginePull | None:
         """Return the engine's image unchanged. Without ASK it is accepted only if trust needs no signature."""
-        if not has_platforms(self._loader.reader, image, reference.name, self._loader.selection, self._loader.engine_platform):
+        if not has_platforms(self._planner.reader, image, reference.name, self._planner.selection, self._planner.engine_platform):
             return None
         repository = self._repository(reference) if ask and self._trust is not None else None
         verification = self._verify_unsigned(reference, image) if repository is None else self._verify_kept(reference, image, repository)
@@ -122,7 +122,7 @@ class EnginePulling:
 
     def fetch(self, reference: Reference) -> _EnginePull:
         repository = self._repository(reference)
-        return _EnginePull(self._loader.inspect(self._load_request(reference, reference, repository)), repository)
+        return _EnginePull(self._planner.inspect(self._load_request(reference, reference, repository)), repository)
 
     def _load_request(self, reference: Reference, wanted: Reference, repository: Repository) -> LoadRequest:
         """Return the request for the image that WANTED names at its registry, to be loaded and verified as REFERENCE."""
@@ -156,7 +156,7 @@ class EnginePulling:
             # A digest may be known from another repository, or be that of an index with some platforms only.
             with contextlib.suppress(ImageNotFound):
                 try:
-                    outgoing = self._loader.read_outgoing(self._load_request(reference, wanted, repository))
+                    outgoing = self._planner.read_outgoing(self._load_request(reference, wanted, repository))
                     if outgoing.is_in(current):
                         return outgoing.verification
                 except TrustRefusal as error:

@@ -17,9 +17,9 @@ from ...transfer.workers import Workers
 from ..copy_job import CopyJob
 from ..registry.source import RegistrySource, find_at_registry
 from ..sources import ImageSources
+from .load_planner import LoadPlanner
 from .load_step import LoadIntoEngine
-from .loader import EngineLoader
-from .loads import FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
+from .planned_load import FailedLoad, Load, LoadRequest, PlannedLoad, document_finder
 from .platforms import select_for_engine
 
 if t.TYPE_CHECKING:
@@ -48,12 +48,12 @@ class EngineCopyPlanner:
         except InvalidOption as error:
             # The other places of the task may hold several platforms.
             return {job: job.fail(error) for job in jobs}
-        loader = EngineLoader(images, selection)
+        planner = LoadPlanner(images, selection)
         requests = [_request(job) for job in jobs]
-        loads = loader.plan(requests)
+        loads = planner.plan(requests)
         planned: dict[CopyJob, ImagePlan] = {}
         for load in loads:
-            row = loader.row(load)
+            row = planner.row(load)
             if isinstance(load, Load):
                 self.steps.append(LoadIntoEngine(images.engine, load, row, failure="could not be copied"))
             planned.update((job, row) for job, request in zip(jobs, requests) if _is_for(load, request))

@@ -24,8 +24,8 @@ from ..facts import describe_transfer, image_facts, preferred_image, short_diges
 from ..platforms import select_complete, select_from_index
 from ..verification import Verification
 from .images import EngineImages
-from .loads import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from .outgoing_image import OutgoingImage, find_current, state_of
+from .planned_load import FailedLoad, KeptImage, Load, LoadRequest, PlannedLoad
 from .platforms import is_several, read_complete_part
 
 if t.TYPE_CHECKING:
@@ -33,7 +33,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class EngineLoader:
+class LoadPlanner:
     """The options of the loads of one run. `selection` is None for the platform of the engine, and `select_for_engine` has checked it."""
 
     images: EngineImages
