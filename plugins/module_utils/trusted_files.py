@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads files that decide what a task trusts or keeps, so that no other user of the host decides it."""
+"""Reads files that options name. Those that decide what a task trusts or keeps must be files that no other user of the host decides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import errno
 import os
 import stat
 
-from .errors import InputOutputError
+from .errors import InputOutputError, InvalidOption, InvalidTrust, LongshoreError, system_error
+from .files import read_named
 from .folders import may_be_planted, open_parent
 
 
@@ -49,3 +50,26 @@ def _open(path: str) -> tuple[int, os.stat_result]:
         if not name:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         return folder.open_file(name), folder.own_status()
+
+
+def read_option_file(path: str, limit: int, error: type[InvalidTrust | InvalidOption]) -> bytes:
+    """Return the content of a file of the host. Raises ERROR for a file that can't be read or is longer than LIMIT.
+
+    A file that decides what is trusted, which ERROR shows, must belong to root or to the running user. A private key decides nothing.
+    """
+    if not path:
+        raise error("an empty text is neither a key nor a path")
+    where = os.path.expanduser(os.path.expandvars(path))
+    read = read_trusted if error is InvalidTrust else read_named
+    try:
+        data = read(where, limit)
+    except (OSError, ValueError, InputOutputError) as problem:
+        raise error(_describe(problem, where)) from problem
+    if len(data) > limit:
+        raise error(f"{where} is longer than the {limit} bytes that are allowed")
+    return data
+
+
+def _describe(problem: OSError | ValueError | LongshoreError, path: str) -> str:
+    found: LongshoreError | ValueError = system_error(problem, path) if isinstance(problem, OSError) else problem
+    return str(found)

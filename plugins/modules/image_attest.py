@@ -201,9 +201,9 @@ import typing as t
 
 from ..module_utils import start_up as _start_up  # noqa: F401 - first: it stops on a Python that is too old
 from ..module_utils.task.arguments import ENGINE, PROGRESS, REGISTRY, STORE, Arguments
+from ..module_utils.task.private_key import PRIVATE_KEY, read_private_key
 from ..module_utils.task.registry_task import RegistryTask
 from ..module_utils.task.run import run
-from ..module_utils.task.trust_arguments import PRIVATE_KEY
 from ..module_utils.transfer.plan import Plan
 from ..module_utils.verbs.attach import Target, plan_attachments, registry_targets, store_targets
 from ..module_utils.verbs.sign import ATTESTATION_FORMATS, Attesting, read_predicate, read_type
@@ -226,8 +226,6 @@ def argument_spec() -> Arguments:
 
 def plan(task: RegistryTask) -> Plan:
     """Return which attestations are missing."""
-    from ..module_utils.task.trust import read_private_key
-
     params = task.params
     predicate = read_predicate(params["predicate"], params["predicate_path"])
     attesting = Attesting(read_private_key(params), read_type(params["type"]), predicate, tuple(dict.fromkeys(params["formats"])))

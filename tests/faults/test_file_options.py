@@ -23,8 +23,9 @@ from ansible_collections.longshore.images.plugins.module_utils.registry.auth.cre
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.ca_bundle import join_ca_files
 from ansible_collections.longshore.images.plugins.module_utils.registry.config.settings import HostSettings
 from ansible_collections.longshore.images.plugins.module_utils.task.client_options import read_certificates
+from ansible_collections.longshore.images.plugins.module_utils.task.private_key import read_private_key
 from ansible_collections.longshore.images.plugins.module_utils.task.registry_options import host_settings
-from ansible_collections.longshore.images.plugins.module_utils.task.trust import read_policy, read_private_key
+from ansible_collections.longshore.images.plugins.module_utils.task.trust import read_policy
 from ansible_collections.longshore.images.plugins.module_utils.verbs.lock import read_lock_file
 from ansible_collections.longshore.images.plugins.module_utils.verbs.registry_policy import read_locks
 from ansible_collections.longshore.images.plugins.module_utils.verbs.sign import read_predicate

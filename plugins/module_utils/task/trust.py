@@ -2,23 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options `trust` and `trust_file` as a policy, and the private key of a task that signs."""
+"""The options `trust` and `trust_file` as a policy."""
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ..errors import InputOutputError, InvalidOption, InvalidTrust, LongshoreError, system_error
-from ..files import read_named
+from ..errors import InvalidTrust
 from ..limits import MAX_GPG_KEY_FILE, MAX_KEY_FILE, MAX_POLICY
 from ..oci.text import sanitise
 from ..trust.policy import TrustPolicy
 from ..trust.rules import IdentityOptions, RuleOptions, read_rules
+from ..trusted_files import read_option_file
 from .arguments import text_map
 
 if t.TYPE_CHECKING:
-    from ..trust.keys import PrivateKey
     from ..trust.policy_json import GpgSupport
 
 Options = t.Mapping[str, t.Any]
@@ -33,8 +31,8 @@ def read_policy(params: Options) -> TrustPolicy:
     from ..trust.policy_json import read_policy_json
 
     path = params["trust_file"]
-    data = _read_file(path, MAX_POLICY, InvalidTrust)
-    return read_policy_json(data, path, lambda key: _read_file(key, MAX_GPG_KEY_FILE, InvalidTrust), _gpg_support(data))
+    data = read_option_file(path, MAX_POLICY, InvalidTrust)
+    return read_policy_json(data, path, lambda key: read_option_file(key, MAX_GPG_KEY_FILE, InvalidTrust), _gpg_support(data))
 
 
 def _gpg_support(policy: bytes) -> GpgSupport | None:
@@ -44,7 +42,7 @@ def _gpg_support(policy: bytes) -> GpgSupport | None:
     from ..trust.policy_json import GpgSupport
     from .gpg import GpgKeyrings, read_lookaside
 
-    return GpgSupport(GpgKeyrings().open, lambda: read_lookaside(lambda path: _read_file(path, MAX_POLICY, InvalidTrust)))
+    return GpgSupport(GpgKeyrings().open, lambda: read_lookaside(lambda path: read_option_file(path, MAX_POLICY, InvalidTrust)))
 
 
 def read_rule(options: Options) -> RuleOptions:
@@ -76,41 +74,6 @@ def _read_text(value: t.Any, beginning: str, limit: int, what: str) -> bytes:
     if _PEM in text:
         raise InvalidTrust(f"{what} holds a key or a certificate; give JSON, or the path of a file")
     try:
-        return _read_file(text, limit, InvalidTrust)
+        return read_option_file(text, limit, InvalidTrust)
     except InvalidTrust as error:
         raise InvalidTrust(f"{what}: {error.message}") from error
-
-
-def read_private_key(params: Options) -> PrivateKey:
-    """Return the private key of a task. Raises InvalidOption, MissingLibrary. No message contains any part of the key or of its passphrase."""
-    from ..trust import keys
-
-    content, passphrase = params["privatekey_content"], params["privatekey_passphrase"]
-    pem = content.encode("utf-8", "surrogateescape") if content is not None else _read_file(params["privatekey_path"], MAX_KEY_FILE, InvalidOption)
-    what = "privatekey_content" if content is not None else f"the private key {params['privatekey_path']}"
-    return keys.read_private_key(pem, passphrase.encode("utf-8", "surrogateescape") if passphrase is not None else None, what)
-
-
-def _read_file(path: str, limit: int, error: type[InvalidTrust | InvalidOption]) -> bytes:
-    """Return the content of a file of the host. Raises ERROR for a file that can't be read or is longer than LIMIT.
-
-    A file that decides what is trusted, which ERROR shows, must belong to root or to the running user. A private key decides nothing.
-    """
-    from ..trusted_files import read_trusted
-
-    if not path:
-        raise error("an empty text is neither a key nor a path")
-    where = os.path.expanduser(os.path.expandvars(path))
-    read = read_trusted if error is InvalidTrust else read_named
-    try:
-        data = read(where, limit)
-    except (OSError, ValueError, InputOutputError) as problem:
-        raise error(_describe(problem, where)) from problem
-    if len(data) > limit:
-        raise error(f"{where} is longer than the {limit} bytes that are allowed")
-    return data
-
-
-def _describe(problem: OSError | ValueError | LongshoreError, path: str) -> str:
-    found: LongshoreError | ValueError = system_error(problem, path) if isinstance(problem, OSError) else problem
-    return str(found)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options `trust` and `trust_file`, and those of a private key."""
+"""The options `trust` and `trust_file`."""
 
 from __future__ import annotations
 
@@ -42,15 +42,6 @@ TRUST = Arguments(
     {"trust": {"type": "list", "elements": "dict", "options": _RULE}, "trust_file": {"type": "path"}},
     {"mutually_exclusive": [("trust", "trust_file")]},
     may_be_empty=frozenset({"trust"}),
-)
-
-PRIVATE_KEY = Arguments(
-    {
-        "privatekey_path": {"type": "path"},
-        "privatekey_content": {"type": "str", "no_log": True},
-        "privatekey_passphrase": {"type": "str", "no_log": True},
-    },
-    {"mutually_exclusive": [("privatekey_path", "privatekey_content")], "required_one_of": [("privatekey_path", "privatekey_content")]},
 )
 
 
