@@ -236,6 +236,10 @@ class StoreReader:
             self.verified.add(descriptor.digest, status)
         return actual == descriptor.digest
 
+    def list_missing(self, blobs: t.Iterable[Descriptor], trust_others: bool = True) -> tuple[Descriptor, ...]:
+        """Return those of BLOBS for which `has_blob` is false."""
+        return tuple(blob for blob in blobs if not self.has_blob(blob, trust_others))
+
     def read_document(self, descriptor: Descriptor) -> bytes | None:
         """Return the verified bytes of a document, None if it is missing, unreadable, altered or of the wrong size."""
         status = self.blob_status(descriptor.digest)
@@ -349,7 +353,7 @@ class StoreReader:
             return [entry.descriptor]
         if not graph.images:
             return list(missing or graph.absent) or [entry.descriptor]
-        return [*missing, *(blob for blob in graph.blobs if not self.has_blob(blob, trust_others))]
+        return [*missing, *self.list_missing(graph.blobs, trust_others)]
 
     @contextlib.contextmanager
     def _raising_store_damaged(self, path: str) -> t.Iterator[None]:

@@ -183,7 +183,7 @@ class Writer:
 
     def find_missing_blobs(self, graph: Graph, unused_planned: t.Sequence[Descriptor]) -> list[Descriptor]:
         """Return the blobs to fetch now: since the plan was computed, other runs may have stored or removed some."""
-        return [blob for blob in graph.blobs if not self.store.has_blob(blob)]
+        return list(self.store.list_missing(graph.blobs))
 
     def discard(self) -> None:
         """Remove the blobs that this run stored, except those that an image or another run needs."""

@@ -187,7 +187,7 @@ class StoreTarget:
         return plan_for_store(self._store, found, (self.reference.name,))
 
     def make_transfer(self, source: MemorySource, image: Graph, referrers: ReferrerPlan, workers: Workers) -> Transfer:
-        moves = tuple(blob for blob in referrers.blobs if not self._store.has_blob(blob))
+        moves = self._store.list_missing(referrers.blobs)
         *others, last = referrers.missing
         reused = referrers.blobs_without(moves)
         return Transfer(source, self._store, last.graph, last.names, selection=None, moves=moves, reused=reused, referrers=tuple(others))

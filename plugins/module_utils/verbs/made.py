@@ -105,7 +105,7 @@ def plan_made_image(
     will_be = RefState(graph.root.digest, tuple(graph.platforms))
     changes = [RefChange(str(each), ref_state(store, store.index.get_named(each)), will_be) for each in (name, *targets)]
     was = changes[0].before
-    moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
+    moves = store.list_missing(graph.blobs)
     selection: Selection | None = ALL if graph.root.is_index else None
     actions = []
     if moves or was != will_be:

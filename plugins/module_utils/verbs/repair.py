@@ -84,7 +84,7 @@ def plan_repair(store: Store, entries: t.Sequence[Entry], damaged: t.Collection[
     graph = read_graph(root, entries[0].label, read, choose)
     if graph is None:
         raise UnsupportedFormat(f"{entries[0].label} is empty")
-    moves = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
+    moves = store.list_missing(graph.blobs)
     sources = list({id(source): source for source in map(repair_source.locate, moves)}.values())
     reused = graph.blobs_without(moves)
     # If one repository has everything it is used directly, so that ranges work. No names are published: a tag that another run moves must not move back.

@@ -180,11 +180,11 @@ class _Loader:
         named = {name: self.store.index.get_named(name) for name in image.names}
         new_names = tuple(name for name, before in named.items() if not self._is_kept(name, before, image.graph))
         is_loaded = bool(new_names) or not named
-        of_image = tuple(blob for blob in image.graph.blobs if not self.store.has_blob(blob)) if is_loaded else ()
+        of_image = self.store.list_missing(image.graph.blobs) if is_loaded else ()
         unnamed = next(iter(self.store.index.find_by_digest(image.graph.root.digest)), None)
         before = [named[name] for name in new_names] if named else [unnamed]
         referrers = self._plan_referrers(image, new_names) if is_loaded else ReferrerPlan()
-        added = tuple(blob for blob in referrers.missing_blobs(image.graph.blobs) if not self.store.has_blob(blob))
+        added = self.store.list_missing(referrers.missing_blobs(image.graph.blobs))
         moves = (*of_image, *added)
         transfer = Transfer(
             self.archive,
@@ -280,4 +280,4 @@ class _Loader:
         )
 
     def _describe_missing(self, graph: Graph) -> str:
-        return describe_transfer([blob for blob in graph.blobs if not self.store.has_blob(blob)])
+        return describe_transfer(self.store.list_missing(graph.blobs))

@@ -228,7 +228,7 @@ class StorePulling:
         warnings = [warning or None, check_single_platform(single_platform, self.selection, str(reference))]
         name = str(reference.name)
         was = ref_state(self.store, before)
-        of_image = tuple(blob for blob in graph.blobs if not self.store.has_blob(blob))
+        of_image = self.store.list_missing(graph.blobs)
         is_incomplete = of_image or any(self.store.read_document(document) is None for document in graph.documents)
         will_be = RefState(graph.root.digest, tuple(graph.platforms))
         asked = self.selection if self.selection.explicit else None
@@ -238,7 +238,7 @@ class StorePulling:
         referrers = self._plan_referrers(reference, graph, referrers_at, keep=verified.is_signed_in_store)
         moves = of_image
         if referrers is not None and referrers.is_changed:
-            added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not self.store.has_blob(blob))
+            added = self.store.list_missing(referrers.missing_blobs(graph.blobs))
             actions += referrers.actions("pull", name, added)
             moves = (*of_image, *added)
         source = repository or referrers_at

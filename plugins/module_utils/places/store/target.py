@@ -80,8 +80,8 @@ class LayoutCopyPlanner:
         label = str(job.name or graph.root.digest)
         before, recorded = self._current_entry(job, store), platforms_to_record(graph, job.selection)
         was, will_be = ref_state(store, before), RefState(graph.root.digest, tuple(after.platforms))
-        of_image = tuple(blob for blob in graph.blobs if not store.has_blob(blob))
-        added = tuple(blob for blob in referrers.missing_blobs(graph.blobs) if not store.has_blob(blob))
+        of_image = store.list_missing(graph.blobs)
+        added = store.list_missing(referrers.missing_blobs(graph.blobs))
         moves = (*of_image, *added)
         changed = was != will_be or is_damaged(store, graph)
         replaced = f" in place of {short_digest(was.digest)}" if was is not None and was.digest != will_be.digest else ""
