@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 import subprocess
 import typing as t
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.test_readme import first_column
 from tests.support import modules
 from tests.support.images import make_image
 from tests.support.registry import Registry, needed, running_registry
@@ -98,3 +101,30 @@ def test_oras_gives_the_same_attachment_the_same_digest(registry: Registry, file
     words = ["--artifact-type", SPDX, "--annotation", f"org.opencontainers.image.created={CREATED['org.opencontainers.image.created']}"]
     attached = oras("attach", "--plain-http", *words, subject, f"a.bin:{SPDX}", "--format", "json", folder=files)
     assert done["images"][0]["digest"] in attached
+
+
+def test_the_commands_of_oras_in_the_guide_run(registry: Registry, tmp_path: Path) -> None:
+    """Run the commands of the table in order, with values for the words in capitals.
+
+    The commands of helm are not run: helm isn't among the tools that the tests install (apt has no package of it).
+    """
+    table = (modules.ROOT / "docs" / "artifacts.md").read_text().partition("## The commands of oras and helm")[2].partition("\n## ")[0]
+    commands = [word for word in first_column(table) if not word.startswith("helm ")]
+    local = registry.host.replace("127.0.0.1", "localhost")  # oras uses plain HTTP for this name without an option
+    values = {"REGISTRY": local, "REPO": "guide", "TAG": "1", "NEW": "2", "FILE": "app.json", "TYPE": "application/vnd.test", "KEY": "a"}
+    values |= {"VALUE": "b", "FOLDER": "pulled", "IMAGE": f"{local}/guide:1", "A": f"{local}/guide:1", "B": f"{local}/guide-copy:1"}
+    (tmp_path / "app.json").write_text("{}")
+
+    output = {}
+    for command in commands:
+        program, *words = shlex.split(re.sub(r"\b[A-Z]+\b", lambda word: values[word[0]], command))
+        assert program == "oras"
+        output[command.partition(" REGISTRY")[0]] = oras(*words, folder=tmp_path)
+
+    digest = registry.digest("guide-copy", "1")
+    assert digest is not None
+    assert (tmp_path / "pulled" / "app.json").read_text() == "{}"
+    assert "1" in output["oras repo tags"].split()
+    assert output["oras resolve"].strip() == digest
+    assert "application/vnd.test" in output["oras discover IMAGE"]
+    assert registry.digest("guide", "1") is None
