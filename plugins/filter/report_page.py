@@ -48,7 +48,14 @@ options:
       - An engine that could not be asked is shown with the reason.
     type: dict
     default: {}
-positional: title, lock, registries, engines
+  packages:
+    description:
+      - For each host a list with the result of M(longshore.images.image_packages_info) for each image in its store, as a loop over dictionaries with the
+        C(name) and the C(digest) of the images registers them in C(results).
+      - If empty, the page doesn't show packages.
+    type: dict
+    default: {}
+positional: title, lock, registries, engines, packages
 """
 
 EXAMPLES = """
@@ -76,6 +83,7 @@ def report_page(
     lock: str = "",
     registries: t.Mapping[str, t.Mapping[str, t.Any]] | None = None,
     engines: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]] | None = None,
+    packages: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]] | None = None,
 ) -> str:
     """Return the HTML page. Raises AnsibleFilterError if LOCK is no lock file."""
     # Ansible loads all filters of the collection on every host that needs one of them, so imports at the top would cost every role time.
@@ -85,7 +93,7 @@ def report_page(
 
     try:
         parsed = LockFile.parse(lock.encode(), "The lock file of the report") if lock else None
-        return render(answers, title, parsed, registries, engines)
+        return render(answers, title, parsed, registries, engines, packages)
     except LongshoreError as error:
         raise AnsibleFilterError(error.message) from error
 

@@ -24,9 +24,11 @@ from tests.support.images import make_image
 from tests.support.modules import ROOT, environment
 from tests.support.pages import Element, read_page
 from tests.support.registry import Registry, free_port
+from tests.support.rootfs import dpkg_layer
 from tests.support.trust import make_key, make_simple_signature
 
 APP = "docker.io/library/app:1"
+APP_IMAGE = make_image("app", shared=[dpkg_layer(openssl="3.0.15", **{"<script>": "1"})])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +64,7 @@ def fleet(tmp_path: Path) -> Fleet:
     hosts = {name: {**local, "report_store": str(tmp_path / name)} for name in ("broken", "full", "empty")}
     gone = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": {"a-gone": gone, **hosts}}}))
-    image, store = make_image("app"), Store(str(tmp_path / "full"))
+    image, store = APP_IMAGE, Store(str(tmp_path / "full"))
     image.put(store, APP)
     signature = make_simple_signature(image.root, make_key(), "docker.io/library/app")
     signature.put(store, f"docker.io/library/app:{referrers_tag(image.root.digest)}.sig")
@@ -80,7 +82,7 @@ def changed(result: subprocess.CompletedProcess[str]) -> int:
 def test_a_report_is_predicted_and_written_once_although_hosts_fail(fleet: Fleet) -> None:
     requirement = {"type": "sigstoreSigned", "keyData": base64.b64encode(make_key().pem).decode(), "signedIdentity": {"type": "matchRepository"}}
     (fleet.folder / "policy.json").write_text(json.dumps({"default": [requirement]}))
-    given = {**fleet.stopped, "report_trust_file": str(fleet.folder / "policy.json")}
+    given = {**fleet.stopped, "report_trust_file": str(fleet.folder / "policy.json"), "report_packages": True}
     predicted = fleet.report("--check", **given)
     assert changed(predicted) == 1
     assert f"after: {fleet.path}" in predicted.stdout
@@ -93,6 +95,7 @@ def test_a_report_is_predicted_and_written_once_although_hosts_fail(fleet: Fleet
     (signed,) = fleet.page.one(id="signatures").one("table").table()
     assert (signed[0], signed[2], signed[3]) == (APP, f"key {make_key().public.fingerprint[:12]} simple signing", "full")
     assert [line[0] for line in fleet.page.one(id="images").one("table").table()] == [APP]
+    assert fleet.page.one(id="packages").one("table").table() == [["<script>", "1", "deb"], ["openssl", "3.0.15", "deb"]]
 
     before = fleet.path.stat()
     assert changed(fleet.report(**given)) == 0
@@ -104,8 +107,9 @@ def test_hosts_are_compared_with_a_lock_file_beside_the_playbook_or_anywhere(fle
     (fleet.folder / "my.lock").write_text(lock_text(APP))
     rules = [{"scope": "docker.io", "keys": [make_key(number=1).pem.decode()]}]
     given = {"report_lock_file": str(fleet.folder / "my.lock"), "report_path": "~/other.html", "report_title": "{{ 6 * 7 }}"}
-    assert changed(fleet.report(**given, report_trust=rules)) == 1
+    assert changed(fleet.report(**given, report_trust=rules, report_packages=True)) == 1
     page = read_page((fleet.folder / "other.html").read_text())
+    assert "2 packages" in page.one(id="packages").one("summary").text
     drift = page.one(id="drift").all("table")[0].table()
     assert [(line[0], line[1], line[-1]) for line in drift] == [(APP, "another image", "full"), (APP, "missing", "empty")]
     assert [line[:2] for line in page.one(id="signatures").one("table").table()] == [[APP, "refused"]]
@@ -129,7 +133,10 @@ def test_engines_are_shown_without_stores(fleet: Fleet) -> None:
             {"report_store": "images", "report_engines": [{"engine": "podman", "docker_host": "x", "engine_timeout": 0}]},
             r"report_store \(images\) has to be an absolute path, or false\. An engine in report_engines has a setting of another engine: .+\. engine_timeout",
         ),
-        ({"report_store": False, "report_trust": [], "report_trust_file": "/x"}, "nothing to report on.+ can't be given together"),
+        (
+            {"report_store": False, "report_packages": True, "report_trust": [], "report_trust_file": "/x"},
+            "nothing to report on.+ packages of.+ can't be given together",
+        ),
         ({"report_titel": "x"}, r"report_titel \(report_title\?\)"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -147,7 +154,7 @@ def test_invalid_values_are_refused_and_nothing_is_written(fleet: Fleet, variabl
 
 def test_registries_are_on_the_page_with_what_a_policy_would_remove(fleet: Fleet, anonymous: Registry, repository: str) -> None:
     """The image of a host stays, although the policy alone would remove it."""
-    for number, image in enumerate((make_image("old", 1), make_image("app"), make_image("new", 1, created="2026-03-01T00:00:00Z")), 1):
+    for number, image in enumerate((make_image("old", 1), APP_IMAGE, make_image("new", 1, created="2026-03-01T00:00:00Z")), 1):
         anonymous.put(image, repository, str(number))
     entry = {"registry": anonymous.host, "repositories": [repository], "keep": 1, "username": "nobody", "password": "a secret"}
     closed = {"registry": f"127.0.0.1:{free_port()}", "repositories": ["app"], "plain_http": True}

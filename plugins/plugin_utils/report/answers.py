@@ -100,6 +100,13 @@ def describe_problem(answer: Answer) -> str:
     return sanitise(f"{answer.get('msg') or ''}{f' ({stderr})' if stderr else ''}")
 
 
+def loop_item(answer: Answer) -> Answer:
+    """Return the item of the loop whose result an answer is, such as the settings of an engine. Ansible adds it to the result."""
+    variable = answer.get("ansible_loop_var", "item") if isinstance(answer, dict) else None
+    item = answer.get(variable) if isinstance(variable, str) else None
+    return t.cast("Answer", item) if isinstance(item, dict) else {}
+
+
 def _version(labels: HostAnswer) -> str:
     return sanitise(labels.text(VERSION_LABEL), 80) if VERSION_LABEL in labels else ""
 

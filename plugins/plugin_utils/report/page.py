@@ -20,6 +20,7 @@ from ...module_utils.places.facts import format_count
 from ..report import charts, signature_tables, tables
 from .answers import Answer, Identity, Image
 from .drift import Finding, findings
+from .packages import PackagesRow, packages_rows
 from .places import Place, read_places
 from .plots import Plot
 from .registries import RegistrySection, read_registries
@@ -97,6 +98,7 @@ class Page:
     platforms: Plot
     ages: Plot
     images: list[tables.ImageRow]
+    packages: list[PackagesRow] | None
     places: list[PlaceSection]
     registries: list[RegistrySection]
 
@@ -112,6 +114,7 @@ def render(
     lock: LockFile | None,
     registries: t.Mapping[str, Answer] | None = None,
     engines: t.Mapping[str, t.Sequence[Answer]] | None = None,
+    packages: t.Mapping[str, t.Sequence[Answer]] | None = None,
 ) -> str:
     """Return the page as HTML. All values are escaped, so that text from hosts can be neither markup nor a template."""
     environment = Environment(
@@ -122,7 +125,7 @@ def render(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    page = compose(read_places(answers, engines or {}), title, lock, read_registries(registries or {}))
+    page = compose(read_places(answers, engines or {}), title, lock, read_registries(registries or {}), packages)
     # Without the comments about the licence, which name an address: the page needs no network, and everybody can see that.
     script = SCRIPT.read_text(encoding="utf-8").partition("\n\n")[2]
     # The policy of the page allows this script alone, so nothing that a host sends could run.
@@ -130,7 +133,13 @@ def render(
     return environment.get_template("page.html.j2").render(page=page, script=script, script_hash=script_hash)
 
 
-def compose(places: t.Sequence[Place], title: str, lock: LockFile | None, registries: list[RegistrySection]) -> Page:
+def compose(
+    places: t.Sequence[Place],
+    title: str,
+    lock: LockFile | None,
+    registries: list[RegistrySection],
+    packages: t.Mapping[str, t.Sequence[Answer]] | None = None,
+) -> Page:
     found = {place.name: findings(place, lock) if lock is not None else [] for place in places}
     every = [finding for place in places for finding in found[place.name]]
     asked = [place for place in places if place.was_asked]
@@ -150,6 +159,7 @@ def compose(places: t.Sequence[Place], title: str, lock: LockFile | None, regist
         platforms=charts.platform_plot(images),
         ages=charts.age_plot(images),
         images=tables.fleet_rows(asked),
+        packages=packages_rows(asked, packages) if packages else None,
         places=[PlaceSection(place, _summary(place), tables.place_rows(place, found[place.name])) for place in asked],
         registries=registries,
     )

@@ -12,7 +12,7 @@ import typing as t
 from ...module_utils.errors import HostError
 from ...module_utils.oci.text import sanitise
 from ..host_answers import HostAnswer
-from .answers import Answer, Identity, Image, describe_problem
+from .answers import Answer, Identity, Image, describe_problem, loop_item
 
 # The settings that distinguish engines of one kind on a host.
 _ADDRESSES = ("docker_host", "podman_host", "containerd_address")
@@ -95,17 +95,10 @@ def format_places(names: t.Iterable[PlaceName]) -> tuple[str, ...]:
 
 def _engine_labels(answers: t.Sequence[Answer]) -> list[str]:
     """Return a label for each engine of one host: its kind, its namespace, and its address if it would be ambiguous without."""
-    settings = [_engine_settings(answer) for answer in answers]
+    settings = [loop_item(answer) for answer in answers]
     labels = [f"{one.get('engine') or 'engine'} {one.get('containerd_namespace') or ''}".strip() for one in settings]
     addresses = [next((str(one[key]) for key in _ADDRESSES if one.get(key)), "") for one in settings]
     return [sanitise(f"{label} {address}" if labels.count(label) > 1 and address else label, 255) for label, address in zip(labels, addresses)]
-
-
-def _engine_settings(answer: Answer) -> Answer:
-    """Return the item of the loop whose result an answer is: the settings of the engine. Ansible adds it to the result."""
-    variable = answer.get("ansible_loop_var", "item") if isinstance(answer, dict) else None
-    item = answer.get(variable) if isinstance(variable, str) else None
-    return t.cast("Answer", item) if isinstance(item, dict) else {}
 
 
 def unify(places: t.Sequence[Place]) -> list[Place]:

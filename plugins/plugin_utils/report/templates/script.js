@@ -68,9 +68,9 @@
   const filter = () => {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     let found = 0;
-    for (const host of document.querySelectorAll("#hosts > details")) found += filterHost(host, words);
+    for (const host of document.querySelectorAll("#hosts > details, #packages > details")) found += filterHost(host, words);
     for (const table of document.querySelectorAll("table")) {
-      if (!table.closest("#hosts")) found += filterTable(table, words);
+      if (!table.closest("#hosts, #packages")) found += filterTable(table, words);
     }
     output.textContent = words.length ? `${found} ${found === 1 ? "row" : "rows"}` : "";
   };
