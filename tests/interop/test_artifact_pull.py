@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import modules
+from tests.support.oras import oras
 from tests.support.registry import Registry, needed, running_registry
 from tests.support.signing import make_keys, sign
 
@@ -24,15 +25,6 @@ from tests.support.signing import make_keys, sign
 def registry(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Registry]:
     with running_registry(tmp_path_factory.mktemp("registry")) as running:
         yield running
-
-
-def oras(*words: str, folder: Path) -> str:
-    """Run oras in FOLDER, without any configuration of the user."""
-    needed("oras")
-    environment = modules.environment(HOME=str(folder))
-    result = subprocess.run(["oras", *words], cwd=folder, capture_output=True, text=True, check=False, env=environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def files_in(folder: Path) -> dict[str, bytes]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import typing as t
 from pathlib import Path
 
@@ -18,7 +17,8 @@ import pytest
 from tests.integration.test_readme import first_column
 from tests.support import modules
 from tests.support.images import make_image
-from tests.support.registry import Registry, needed, running_registry
+from tests.support.oras import oras
+from tests.support.registry import Registry, running_registry
 
 CREATED = {"org.opencontainers.image.created": "2026-01-31T12:00:00Z"}
 SPDX = "application/spdx+json"
@@ -43,15 +43,6 @@ def files(tmp_path: Path) -> Path:
     program.chmod(0o755)
     (folder / "conf" / "link").symlink_to("sub/run")
     return folder
-
-
-def oras(*words: str, folder: Path) -> str:
-    """Run oras in FOLDER, without any configuration of the user."""
-    needed("oras")
-    environment = modules.environment(HOME=str(folder))
-    result = subprocess.run(["oras", *words], cwd=folder, capture_output=True, text=True, check=False, env=environment)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
 
 
 def content_of(folder: Path) -> dict[str, tuple[int, bytes | str]]:
