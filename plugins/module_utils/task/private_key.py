@@ -30,11 +30,9 @@ def read_private_key(params: t.Mapping[str, t.Any]) -> PrivateKey:
     """Return the private key of a task. Raises InvalidOption, MissingLibrary. No message contains any part of the key or of its passphrase."""
     from ..trust import keys
 
-    content, passphrase = params["privatekey_content"], params["privatekey_passphrase"]
-    pem = (
-        content.encode("utf-8", "surrogateescape")
-        if content is not None
-        else read_option_file(params["privatekey_path"], MAX_KEY_FILE, InvalidOption)
-    )
-    what = "privatekey_content" if content is not None else f"the private key {params['privatekey_path']}"
+    content, path, passphrase = params["privatekey_content"], params["privatekey_path"], params["privatekey_passphrase"]
+    if content is not None:
+        pem, what = content.encode("utf-8", "surrogateescape"), "privatekey_content"
+    else:
+        pem, what = read_option_file(path, MAX_KEY_FILE, InvalidOption), f"the private key {path}"
     return keys.read_private_key(pem, passphrase.encode("utf-8", "surrogateescape") if passphrase is not None else None, what)
